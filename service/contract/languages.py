@@ -1,0 +1,96 @@
+"""The missing-language rule: which languages a request is scored in, so that its scores stay comparable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.contract.errors import LanguageError
+from service.contract.labels import Label, Language
+
+_NAMES: dict[Language, str] = {"en": "English", "zh": "Chinese"}
+_NUM_NAMED = 5
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """How a request is scored.
+
+    ``fusion_lambda`` is the weight of English, ``weigh_words`` says whether English words weigh the frames (else
+    frames are averaged), ``warnings`` says in sentences where this departs from what was asked.
+    """
+
+    fusion_lambda: float
+    weigh_words: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """The languages whose similarities enter the score."""
+        return _used_languages(self.fusion_lambda)
+
+
+def plan_languages(
+    labels: Sequence[Label],
+    *,
+    requested_lambda: float | None,
+    default_lambda: float,
+    has_chinese: bool,
+    strict: bool,
+) -> LanguagePlan:
+    """Choose the languages for a whole request.
+
+    A language that fusion needs but some label lacks takes the whole request to the language that all labels have.
+
+    Args:
+        labels: the request's labels, counterparts already added.
+        requested_lambda: the client's weight of English in [0, 1], or None for the bundle's.
+        default_lambda: the bundle's weight of English.
+        has_chinese: whether the bundle has a trained Chinese branch.
+        strict: refuse instead of falling back.
+
+    Raises:
+        LanguageError: lambda asks for a Chinese branch that the bundle lacks, ``strict`` forbids a fallback, or the
+            labels have no language in common; the message names the labels.
+    """
+    if requested_lambda is not None and not 0.0 <= requested_lambda <= 1.0:
+        raise LanguageError(f"lambda is {requested_lambda}; it must be between 0 (Chinese only) and 1 (English only)")
+    if not has_chinese and requested_lambda not in (None, 1.0):
+        raise LanguageError(
+            f"lambda is {requested_lambda}, but this bundle has no trained Chinese branch, so only 1 is possible"
+        )
+    weight = default_lambda if requested_lambda is None else requested_lambda
+    lacking = {language: [label for label in labels if label.text(language) is None] for language in _NAMES}
+    missing = [language for language in _used_languages(weight) if lacking[language]]
+    if not missing:
+        return _plan(weight, lacking["en"])
+    sentence = "; ".join(_name_lacking(language, lacking[language]) for language in missing)
+    if strict:
+        raise LanguageError(f"{sentence}; strict is set: add the missing texts or choose another lambda")
+    if not lacking["en"]:
+        return LanguagePlan(1.0, True, (f"{sentence}: the whole request is scored in English alone",))
+    if has_chinese and not lacking["zh"]:
+        return LanguagePlan(0.0, False, (f"{sentence}: the whole request is scored in Chinese alone", _AVERAGED))
+    sentence = "; ".join(_name_lacking(language, lacking[language]) for language in _NAMES if lacking[language])
+    if not has_chinese:
+        raise LanguageError(f"{sentence}; this bundle has no trained Chinese branch: give every label English text")
+    raise LanguageError(f"the labels have no language in common: {sentence}; add the missing texts")
+
+
+_AVERAGED = "without English text for every label there are no words to weigh frames with: frames are averaged"
+
+
+def _used_languages(weight: float) -> tuple[Language, ...]:
+    if weight <= 0:
+        return ("zh",)
+    return ("en",) if weight >= 1 else ("en", "zh")
+
+
+def _plan(weight: float, lacking_english: list[Label]) -> LanguagePlan:
+    if lacking_english:
+        return LanguagePlan(weight, False, (_AVERAGED,))
+    return LanguagePlan(weight, True)
+
+
+def _name_lacking(language: Language, labels: Sequence[Label]) -> str:
+    named = ", ".join(repr(str(label)) for label in labels[:_NUM_NAMED])
+    more = f" and {len(labels) - _NUM_NAMED} more" if len(labels) > _NUM_NAMED else ""
+    return f"no {_NAMES[language]} text for {named}{more}"

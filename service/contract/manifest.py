@@ -1,0 +1,221 @@
+"""The manifest ``bundle.json``: typed, strict, and the only thing the service believes.
+
+Reading and checking live here; writing a bundle is the exporter's work. Unknown keys, missing files and wrong digests
+are errors that name what is wrong.
+"""
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.contract.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "bundle.json"
+
+Method = Literal["dual_semantic", "vificlip", "vl_prompting", "tds", "vanilla"]
+WordSet = Literal["label", "label_eot", "sentence", "bike77"]
+Aggregation = Literal["word_weighted", "mean"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Triple = tuple[float, float, float]
+Positive = Annotated[int, Field(gt=0)]
+UnitInterval = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _single_placeholder(template: str) -> str:
+    if template.count("{}") != 1:
+        raise ValueError(f"template {template!r} must contain exactly one {{}}")
+    return template
+
+
+def _inside_bundle(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in path:
+        raise ValueError(f"file {path!r} must be a relative path inside the bundle")
+    return path
+
+
+Template = Annotated[str, AfterValidator(_single_placeholder)]
+FilePath = Annotated[str, AfterValidator(_inside_bundle)]
+
+
+class Record(BaseModel):
+    """Base of every part of the manifest: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Preprocessing(Record):
+    """From an upright RGB frame to the bytes the video graph takes; mean and std are applied inside the graph.
+
+    ``resize_size`` is the short side in pixels for ``short_side`` and (height, width) for ``exact``.
+    """
+
+    input_size: Positive
+    resize_rule: Literal["short_side", "exact"]
+    resize_size: Positive | tuple[Positive, Positive]
+    interpolation: Literal["bicubic", "bilinear"]
+    crop_rule: Literal["centre"]
+    mean: Triple
+    std: Triple
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        sides = self.resize_size if isinstance(self.resize_size, tuple) else (self.resize_size,)
+        if (self.resize_rule == "exact") != (len(sides) == 2):
+            raise ValueError(f"resize_rule {self.resize_rule!r} does not go with resize_size {self.resize_size}")
+        if min(sides) < self.input_size:
+            raise ValueError(f"resize_size {self.resize_size} is smaller than input_size {self.input_size}")
+        return self
+
+
+class Sampling(Record):
+    """Which frames of a video make a clip; ``frames_per_segment`` is 5 for ``tds`` and 1 otherwise."""
+
+    rule: Literal["segment_centres"]
+    num_frames: Positive
+    frames_per_segment: Positive = 1
+
+
+class TextTower(Record):
+    """One text tower: its digest keys the label banks; ``trained`` says whether it agrees with the video tower."""
+
+    digest: Digest
+    template: Template
+    max_length: Positive
+    trained: bool
+
+
+class Lambda(Record):
+    """The weight of English in the fusion (Deng et al. 2024, Eq. 18) and how it was chosen."""
+
+    value: UnitInterval
+    chosen: str
+
+
+class Scoring(Record):
+    """How frame features and label banks become scores (Deng et al. 2024, Eq. 5-7 and 18)."""
+
+    aggregation: Aggregation
+    word_set: WordSet
+    renormalise: bool
+    tau: Annotated[float, Field(gt=0.0)]
+    fusion: Lambda
+
+
+class Metric(Record):
+    """One measured figure with the protocol that makes it mean something."""
+
+    name: str
+    value: float
+    protocol: str
+
+
+class Provenance(Record):
+    """Where the weights come from; nothing here changes an answer."""
+
+    recipe: str
+    config: dict[str, Any]
+    training_data: dict[str, Any]
+    metrics: tuple[Metric, ...]
+    package_versions: dict[str, str]
+    git_commit: str | None
+    licences: dict[str, str] = Field(default_factory=dict)
+
+
+class Manifest(Record):
+    """Everything the service must know of a bundle."""
+
+    format_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    method: Method
+    backbone: str
+    vocabulary: Literal["open"]
+    joint_dimension: Positive
+    num_frame_features: Positive
+    preprocessing: Preprocessing
+    sampling: Sampling
+    english: TextTower
+    chinese: TextTower | None
+    scoring: Scoring
+    label_sets: tuple[str, ...] = ()
+    files: dict[FilePath, Digest]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _chinese_is_usable(self) -> Self:
+        usable = self.chinese is not None and self.chinese.trained
+        if not usable and self.scoring.fusion.value != 1.0:
+            raise ValueError(
+                f"lambda is {self.scoring.fusion.value}, but without a trained Chinese branch it must be 1"
+            )
+        return self
+
+    @property
+    def has_chinese(self) -> bool:
+        """Whether the Chinese branch exists and was trained to agree with the video tower."""
+        return self.chinese is not None and self.chinese.trained
+
+
+class Bundle(BaseModel):
+    """A verified bundle on disk: its directory, its manifest, and the SHA-256 of the manifest's bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: Path
+    manifest: Manifest
+    digest: str
+
+
+def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
+    """Read a manifest from JSON text.
+
+    Raises:
+        BundleError: the text is not JSON, or a key is missing, unknown or has an impossible value; the message names
+            ``source`` and every such key.
+    """
+    try:
+        return Manifest.model_validate_json(text, strict=False)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+        raise BundleError(f"{source} is not a valid manifest: {problems}") from error
+
+
+def render_manifest(manifest: Manifest) -> str:
+    """Render a manifest as the JSON text of ``bundle.json``: stable key order, two spaces, final newline."""
+    return json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_bundle(directory: Path) -> Bundle:
+    """Read and verify a bundle: the manifest parses, every listed file exists with its digest, none is unlisted.
+
+    Raises:
+        BundleError: the directory, a key or a file is missing, unknown or altered; the message names it.
+    """
+    path = directory / MANIFEST_NAME
+    if not path.is_file():
+        raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_NAME}; give the folder that holds one")
+    content = path.read_bytes()
+    manifest = parse_manifest(content, source=str(path))
+    _verify_files(directory, manifest.files)
+    return Bundle(directory=directory, manifest=manifest, digest=hashlib.sha256(content).hexdigest())
+
+
+def _verify_files(directory: Path, files: dict[str, str]) -> None:
+    present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()} - {MANIFEST_NAME}
+    if missing := sorted(set(files) - present):
+        raise BundleError(f"{directory} lacks {', '.join(missing)}, which its manifest lists; export the bundle again")
+    if unlisted := sorted(present - set(files)):
+        raise BundleError(f"{directory} holds {', '.join(unlisted)}, which its manifest does not list; remove it")
+    for name, expected in files.items():
+        if (found := file_digest(directory / name)) != expected:
+            raise BundleError(f"{name} in {directory} was altered: SHA-256 is {found}, the manifest says {expected}")

@@ -1,0 +1,27 @@
+"""Prompt templates: where a label's text stands in the sentence that a text tower reads."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A rendered template, cut at the label: ``prefix + label + suffix``."""
+
+    prefix: str
+    label: str
+    suffix: str
+
+    def __str__(self) -> str:
+        return self.prefix + self.label + self.suffix
+
+
+def render_prompt(template: str, label: str) -> Prompt:
+    """Put a label into a template.
+
+    Raises:
+        ValueError: the template does not contain exactly one ``{}``.
+    """
+    if template.count("{}") != 1:
+        raise ValueError(f"template {template!r} must contain exactly one {{}}")
+    prefix, suffix = template.split("{}")
+    return Prompt(prefix, label, suffix)
