@@ -1,0 +1,1 @@
+"""Adapts frozen CLIP to video, evaluates it by the papers' protocols and exports bundles."""

@@ -1,0 +1,1 @@
+"""Layers and models; no data, no optimisation, no files."""

@@ -1,0 +1,103 @@
+"""The whole model: a video encoder, an English and a Chinese text tower in one joint space."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from training.config import ModelConfig
+from training.models.chinese_text import ChineseTextTower
+from training.models.clip import EnglishTextTower
+from training.models.video_encoder import VideoEncoder
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers that go with a model's text towers."""
+
+    english: EnglishTokenizer
+    chinese: ChineseTokenizer | None
+
+
+@dataclass(frozen=True)
+class EnglishText:
+    """English labels in the joint space: embeddings, and the words of all labels one after another."""
+
+    embedding: Float[Tensor, "L D"]
+    words: Float[Tensor, "N D"]
+    word_counts: Int[Tensor, " L"]
+
+
+class VideoCLIP(nn.Module):
+    """A video model whose towers share one joint space of dimension D; every output is of unit length."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        video: VideoEncoder,
+        english: EnglishTextTower,
+        chinese: ChineseTextTower | None,
+        tokenizers: Tokenizers | None,
+    ) -> None:
+        """Join built towers; ``tokenizers`` may be absent where no text is encoded, as for counting parameters."""
+        super().__init__()
+        self.config = config
+        self.video = video
+        self.english = english
+        self.chinese = chinese
+        self.tokenizers = tokenizers
+
+    def encode_video(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N K D"]:
+        """Encode clips of upright RGB frames at the model's input size.
+
+        Raises:
+            ValueError: the clips have another number of frames than the model's.
+        """
+        if frames.shape[1] != self.config.num_frames:
+            raise ValueError(f"clips have {frames.shape[1]} frames; this model takes exactly {self.config.num_frames}")
+        features: Tensor = self.video(frames)
+        return features
+
+    @torch.no_grad()
+    def encode_text_en(self, labels: Sequence[str]) -> EnglishText:
+        """Encode English labels inside the model's template, with the words that weigh frames.
+
+        Raises:
+            ValueError: the model was built without tokenizers.
+        """
+        tokenizer = self._tokenizers.english
+        tokens = tokenizer.encode(labels, template=self.config.template_en, word_set=self.config.word_set)
+        embedding, words = self.english(self._tensor(tokens.token_ids), self._tensor(tokens.eot_index))
+        is_word = self._tensor(tokens.is_word)
+        return EnglishText(embedding, words[is_word], is_word.sum(dim=1))
+
+    @torch.no_grad()
+    def encode_text_zh(self, labels: Sequence[str]) -> Float[Tensor, "L D"]:
+        """Encode Chinese labels inside the model's template.
+
+        Raises:
+            ValueError: the model has no Chinese branch, or was built without tokenizers.
+        """
+        tokenizer = self._tokenizers.chinese
+        if self.chinese is None or tokenizer is None:
+            raise ValueError("this model has no Chinese branch; build it with a Chinese text tower")
+        tokens = tokenizer.encode(labels, template=self.config.template_zh)
+        embedding: Tensor = self.chinese(self._tensor(tokens.token_ids), self._tensor(tokens.attention_mask))
+        return embedding
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """Iterate over the parameters that the optimizer changes."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    @property
+    def _tokenizers(self) -> Tokenizers:
+        if self.tokenizers is None:
+            raise ValueError("this model was built without tokenizers and cannot encode text")
+        return self.tokenizers
+
+    def _tensor(self, array: object) -> Tensor:
+        return torch.as_tensor(array, device=self.english.positional_embedding.device)

@@ -1,0 +1,81 @@
+"""The frozen CLIP image tower over the frames of a clip, with or without temporal prompts in its layers."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.attention import self_attention
+from training.models.clip import ResidualAttentionBlock, VisionTransformer
+from training.models.temporal_prompts import TemporalPrompts
+
+
+class VideoEncoder(nn.Module):
+    """Encode clips to one unit-length feature a frame (Deng et al. 2024, Eq. 1-3, 13 and 14).
+
+    The tower is open_clip's, whose modules are shared and keep their names under ``visual``. Without prompts this is
+    CLIP applied to every frame.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        visual: VisionTransformer,
+        *,
+        num_frames: int,
+        prompts: list[TemporalPrompts] | None,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+    ) -> None:
+        """Wrap an open_clip image tower; ``prompts`` has one entry a layer, or is None for plain CLIP.
+
+        Raises:
+            ValueError: the number of prompts is not the number of layers.
+        """
+        super().__init__()
+        self.visual = visual
+        num_layers = len(visual.transformer.resblocks)
+        if prompts is not None and len(prompts) != num_layers:
+            raise ValueError(f"{len(prompts)} layers of prompts were given for a tower of {num_layers} layers")
+        self.prompts = None if prompts is None else nn.ModuleList(prompts)
+        width = visual.class_embedding.shape[0]
+        self.temporal_embedding = None if prompts is None else nn.Parameter(torch.zeros(num_frames, width))
+        self.num_frames = num_frames
+        self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
+
+    def forward(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N T D"]:
+        """Encode upright RGB frames of the tower's input size."""
+        tokens = self._embed(frames)
+        for index, block in enumerate(self.visual.transformer.resblocks):
+            prompts = None if self.prompts is None else self.prompts[index](tokens[:, :, 0])
+            tokens = _frozen_layer(block, tokens, prompts=prompts)
+        features = self.visual.ln_post(tokens[:, :, 0]) @ self.visual.proj
+        return functional.normalize(features, dim=-1)
+
+    def _embed(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N T tokens D"]:
+        """Patch, class, position and temporal embeddings (Eq. 1), then CLIP's first norm."""
+        visual, num_frames = self.visual, frames.shape[1]
+        pixels = ((frames.flatten(0, 1).float() - self.mean) / self.std).permute(0, 3, 1, 2)
+        patches = visual.conv1(pixels).flatten(2).transpose(1, 2)
+        cls_tokens = visual.class_embedding.expand(len(patches), 1, -1)
+        tokens = torch.cat([cls_tokens, patches], dim=1) + visual.positional_embedding
+        clips: Tensor = tokens.unflatten(0, (-1, num_frames))
+        if self.temporal_embedding is not None:
+            clips = clips + self.temporal_embedding[:, None]
+        normalised: Tensor = visual.ln_pre(clips)
+        return normalised
+
+
+def _frozen_layer(
+    block: ResidualAttentionBlock, tokens: Float[Tensor, "N T tokens D"], *, prompts: Float[Tensor, "N T P D"] | None
+) -> Float[Tensor, "N T tokens D"]:
+    """Attend over tokens and prompts, drop the prompts' outputs (Eq. 13), apply the MLP (Eq. 14)."""
+    joined = tokens if prompts is None else torch.cat([tokens, prompts], dim=2)
+    sequence = joined.flatten(0, 1)
+    attended = sequence + self_attention(block.attn, block.ln_1(sequence))
+    kept = attended.unflatten(0, tokens.shape[:2])[:, :, : tokens.shape[2]]
+    output: Tensor = kept + block.mlp(block.ln_2(kept))
+    return output
