@@ -3,7 +3,8 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -170,9 +171,20 @@ def read_label_file(path: Path) -> tuple[Label, ...]:
     for index, row in enumerate(rows[1:]):
         if len(row) != 3 or row[0] != str(index):
             raise LabelError(f"{path.name} line {index + 2} is {row}; expected id {index}, English, Chinese")
-        labels.append(parse_label({"en": row[1] or None, "zh": row[2] or None}, limits=LabelLimits()))
-    reject_repeats(labels)
+        with _naming(f"{path.name} line {index + 2}"):
+            labels.append(parse_label({"en": row[1] or None, "zh": row[2] or None}, limits=LabelLimits()))
+    with _naming(path.name):
+        reject_repeats(labels)
     return tuple(labels)
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Put the place of a faulty label in front of the message."""
+    try:
+        yield
+    except LabelError as error:
+        raise LabelError(f"{place}: {error}") from error
 
 
 def load_builtin_label_sets() -> dict[str, tuple[Label, ...]]:

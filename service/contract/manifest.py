@@ -7,13 +7,13 @@ are errors that name what is wrong.
 import hashlib
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.contract.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 MANIFEST_NAME = "bundle.json"
 
 Method = Literal["dual_semantic", "vificlip", "vl_prompting", "tds", "vanilla"]
@@ -63,7 +63,7 @@ class Preprocessing(Record):
     std: Triple
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
+    def _sizes_fit(self) -> "Preprocessing":
         sides = self.resize_size if isinstance(self.resize_size, tuple) else (self.resize_size,)
         if (self.resize_rule == "exact") != (len(sides) == 2):
             raise ValueError(f"resize_rule {self.resize_rule!r} does not go with resize_size {self.resize_size}")
@@ -146,7 +146,7 @@ class Manifest(Record):
     provenance: Provenance
 
     @model_validator(mode="after")
-    def _chinese_is_usable(self) -> Self:
+    def _chinese_is_usable(self) -> "Manifest":
         usable = self.chinese is not None and self.chinese.trained
         if not usable and self.scoring.fusion.value != 1.0:
             raise ValueError(

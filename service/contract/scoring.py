@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Int
 
 from service.contract.manifest import Scoring
 
-# Labels scored at once: bounds the frame x word table of one view at about 16 x 77 x 4096 float32 = 20 MB.
+# Labels times views scored at once: bounds the frame x word table at about 16 x 77 x 4096 float32 = 20 MB.
 _CHUNK_LABELS = 4096
 
 
@@ -72,7 +72,7 @@ def score_labels(
     """
     weigh = weigh_words and scoring.aggregation == "word_weighted"
     _require(bank, fusion_lambda=fusion_lambda, weigh=weigh)
-    weights = np.stack([_frame_weights(view, bank, tau=scoring.tau, weigh=weigh) for view in frame_features])
+    weights = _frame_weights(frame_features, bank, tau=scoring.tau, weigh=weigh)
     norms = _norms(frame_features, weights) if scoring.renormalise else np.float32(1.0)
     english = None if bank.english is None else _similarity(frame_features, bank.english, weights) / norms
     chinese = None if bank.chinese is None else _similarity(frame_features, bank.chinese, weights) / norms
@@ -105,21 +105,25 @@ def _require(bank: LabelBank, *, fusion_lambda: float, weigh: bool) -> None:
 
 
 def _frame_weights(
-    frames: Float32[np.ndarray, "K D"], bank: LabelBank, *, tau: float, weigh: bool
-) -> Float32[np.ndarray, "L K"]:
+    frames: Float32[np.ndarray, "V K D"], bank: LabelBank, *, tau: float, weigh: bool
+) -> Float32[np.ndarray, "V L K"]:
     """W of Eq. 6, or 1 / K everywhere."""
+    num_views, num_frames, dimension = frames.shape
     if not weigh or bank.words is None or bank.word_counts is None:
-        return np.full((len(bank), len(frames)), 1.0 / len(frames), dtype=np.float32)
+        return np.full((num_views, len(bank), num_frames), 1.0 / num_frames, dtype=np.float32)
     stops = np.cumsum(bank.word_counts)
     starts = stops - bank.word_counts
-    chunks = []
-    for first in range(0, len(starts), _CHUNK_LABELS):
-        counts = bank.word_counts[first : first + _CHUNK_LABELS]
-        begin, end = starts[first], stops[first + len(counts) - 1]
-        attention = softmax(bank.words[begin:end] @ frames.T / np.float32(tau), axis=1)
-        sums = np.add.reduceat(attention, starts[first : first + len(counts)] - begin, axis=0)
-        chunks.append((sums / counts[:, None]).astype(np.float32))
-    return np.concatenate(chunks)
+    # Frames stand before words, so that the softmax over few frames runs along many words.
+    weights = np.empty((num_views, num_frames, len(bank)), dtype=np.float32)
+    queries = frames.reshape(-1, dimension) / np.float32(tau)
+    chunk = max(1, _CHUNK_LABELS // num_views)
+    for first in range(0, len(bank), chunk):
+        labels = slice(first, first + chunk)
+        begin, end = starts[first], stops[labels][-1]
+        logits = (queries @ bank.words[begin:end].T).reshape(num_views, num_frames, -1)
+        sums = np.add.reduceat(softmax(logits, axis=1), starts[labels] - begin, axis=2)
+        weights[..., labels] = sums / bank.word_counts[labels]
+    return weights.transpose(0, 2, 1)
 
 
 def _similarity(

@@ -52,7 +52,7 @@ class EnglishTokenizer:
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
         self._tokenizer = tokenizer
-        self._max_length = max_length
+        self.max_length = max_length
         self._start, self._end = (_require_token(tokenizer, name) for name in (START, END))
 
     @classmethod
@@ -64,6 +64,11 @@ class EnglishTokenizer:
         """
         return cls(_load(path), max_length=max_length)
 
+    def to_json(self) -> str:
+        """Render the tokenizer as the text of its bundle file."""
+        text: str = self._tokenizer.to_str(pretty=False)
+        return text
+
     def encode(self, labels: Sequence[str], *, template: str, word_set: WordSet) -> EnglishTokens:
         """Tokenize labels inside a template and mark the positions whose outputs weigh frames (Eq. 6).
 
@@ -71,13 +76,13 @@ class EnglishTokenizer:
         ``bike77`` marks every position of the full, padded length.
         """
         rows, spans = zip(*(self._row(label, template=template) for label in labels), strict=True)
-        lengths = np.array([min(len(row) + 2, self._max_length) for row in rows], dtype=np.int32)
+        lengths = np.array([min(len(row) + 2, self.max_length) for row in rows], dtype=np.int32)
         token_ids = np.full(
-            (len(rows), self._max_length if word_set == "bike77" else int(lengths.max())), PAD_ID, dtype=np.int32
+            (len(rows), self.max_length if word_set == "bike77" else int(lengths.max())), PAD_ID, dtype=np.int32
         )
         for ids, row, length in zip(token_ids, rows, lengths, strict=True):
             ids[:length] = [self._start, *row[: length - 2], self._end]
-        truncated = tuple(i for i, row in enumerate(rows) if len(row) + 2 > self._max_length)
+        truncated = tuple(i for i, row in enumerate(rows) if len(row) + 2 > self.max_length)
         is_word = _mark_words(np.array(spans), eot_index=lengths - 1, length=token_ids.shape[1], word_set=word_set)
         return EnglishTokens(token_ids, lengths - 1, is_word, truncated)
 
@@ -98,7 +103,7 @@ class ChineseTokenizer:
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
         self._tokenizer = tokenizer
-        self._max_length = max_length
+        self.max_length = max_length
         self._cls, self._sep, self._unknown = (_require_token(tokenizer, name) for name in (CLS, SEP, UNKNOWN))
 
     @classmethod
@@ -110,16 +115,21 @@ class ChineseTokenizer:
         """
         return cls(_load(path), max_length=max_length)
 
+    def to_json(self) -> str:
+        """Render the tokenizer as the text of its bundle file."""
+        text: str = self._tokenizer.to_str(pretty=False)
+        return text
+
     def encode(self, labels: Sequence[str], *, template: str) -> ChineseTokens:
         """Tokenize labels inside a template; rows that lose text or hold unknown characters are reported."""
         texts = [clean_chinese(str(render_prompt(template, label))) for label in labels]
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
-        lengths = [min(len(row) + 2, self._max_length) for row in rows]
+        lengths = [min(len(row) + 2, self.max_length) for row in rows]
         token_ids = np.full((len(rows), max(lengths)), PAD_ID, dtype=np.int32)
         for ids, row, length in zip(token_ids, rows, lengths, strict=True):
             ids[:length] = [self._cls, *row[: length - 2], self._sep]
         mask = (np.arange(token_ids.shape[1]) < np.array(lengths)[:, None]).astype(np.int32)
-        truncated = tuple(i for i, row in enumerate(rows) if len(row) + 2 > self._max_length)
+        truncated = tuple(i for i, row in enumerate(rows) if len(row) + 2 > self.max_length)
         unknown = tuple(i for i, row in enumerate(rows) if self._unknown in row)
         return ChineseTokens(token_ids, mask, truncated, unknown)
 

@@ -1,0 +1,53 @@
+"""What routes are given: the parts that the composition root put together, and the check of API keys."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.access import check_api_key
+from service.api.admission import Admission
+from service.api.fields import FieldLimits
+from service.api.uploads import FormLimits
+from service.contract.manifest import Bundle
+from service.recognition.label_sets import LabelSets
+from service.recognition.readiness import Readiness
+from service.recognition.recognizer import Recognizer
+from service.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class GatewayLimits:
+    """What one request may cost in HTTP terms."""
+
+    form: FormLimits
+    fields: FieldLimits
+    deadline_seconds: float
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Everything that routes use."""
+
+    bundle: Bundle
+    recognizer: Recognizer
+    label_sets: LabelSets
+    readiness: Readiness
+    admission: Admission
+    metrics: Metrics
+    limits: GatewayLimits
+    api_keys: tuple[str, ...]
+
+
+def find_gateway(request: Request) -> Gateway:
+    """Find the gateway of the application that serves a request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+GatewayDep = Annotated[Gateway, Depends(find_gateway)]
+
+
+def require_api_key(request: Request, gateway: GatewayDep) -> None:
+    """Refuse a request without an accepted API key, where some are set."""
+    check_api_key(request.headers.get("authorization"), accepted=gateway.api_keys)

@@ -1,0 +1,63 @@
+"""``POST /recognize``: a video and labels in, a ranking out."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.dependencies import Gateway, GatewayDep
+from service.api.disconnect import until_disconnect
+from service.api.fields import read_question
+from service.api.schemas import RECOGNIZE_FORM, Answer, Problem, render_answer, render_json
+from service.api.uploads import Form, open_spool, read_form
+from service.contract.errors import MalformedRequestError
+from service.recognition.deadline import Deadline, Stopwatch
+from service.recognition.predictions import Recognition
+
+router = APIRouter()
+_PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504)
+
+
+@router.post(
+    "/recognize",
+    response_model=Answer,
+    responses={status: {"model": Problem} for status in _PROBLEMS},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": RECOGNIZE_FORM}}}},
+)
+async def recognize(request: Request, gateway: GatewayDep) -> Response:
+    """Rank labels for a video, in English, in Chinese, or in both."""
+    deadline = Deadline(request.state.started_at, gateway.limits.deadline_seconds)
+    stopwatch = Stopwatch(started_at=request.state.started_at)
+    async with gateway.admission.admit():
+        gateway.readiness.require_encoder()
+        with open_spool() as spool:
+            with stopwatch.stage("upload"):
+                async with deadline.guard("the upload"):
+                    form = await read_form(
+                        request.stream(), spool=spool, headers=request.headers, limits=gateway.limits.form
+                    )
+            work = _recognize(form, gateway, deadline=deadline, stopwatch=stopwatch)
+            recognition = await until_disconnect(work, request=request)
+    answer = render_answer(recognition, bundle=gateway.bundle, request_id=request.state.request_id, stopwatch=stopwatch)
+    return _respond(answer, request=request, gateway=gateway, stopwatch=stopwatch)
+
+
+async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwatch: Stopwatch) -> Recognition:
+    with stopwatch.stage("upload"):
+        asked = read_question(form.fields, label_sets=gateway.label_sets, limits=gateway.limits.fields)
+    if form.video is None:
+        raise MalformedRequestError("no video was given; send one as the file 'video', with curl as -F video=@clip.mp4")
+    deadline = deadline.lowered_to(asked.deadline_seconds)
+    with stopwatch.stage("queue"):
+        slot = await gateway.admission.take_slot(deadline=deadline)
+    with slot:
+        recognition = await gateway.recognizer.recognize(
+            form.video, asked.question, deadline=deadline, stopwatch=stopwatch
+        )
+    cache = recognition.cache
+    gateway.metrics.count_cache(video_hit=cache.video_hit, label_hits=cache.label_hits, label_misses=cache.label_misses)
+    return recognition
+
+
+def _respond(answer: Answer, *, request: Request, gateway: Gateway, stopwatch: Stopwatch) -> Response:
+    request.state.stages_ms = answer.timings_ms
+    gateway.metrics.count_stages(stopwatch.seconds)
+    timing = ", ".join(f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in answer.timings_ms.items())
+    return Response(render_json(answer), media_type="application/json", headers={"Server-Timing": timing})

@@ -1,0 +1,225 @@
+"""The composition root: from settings to a recogniser, and from that to the HTTP application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from fastapi import Depends, FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from service.api.admission import Admission
+from service.api.context import RequestContext
+from service.api.dependencies import Gateway, GatewayLimits, require_api_key
+from service.api.errors import install_error_handlers
+from service.api.fields import FieldLimits
+from service.api.routes import label_sets, operations, recognize
+from service.api.uploads import FormLimits
+from service.contract.decode import DecodeLimits
+from service.contract.label_banks import BankKey, StoredLabelBank, read_label_bank
+from service.contract.labels import LabelLimits, Language, load_builtin_label_sets
+from service.contract.manifest import Bundle, open_bundle
+from service.decoding.pool import DecodePool
+from service.encoders.base import Encoders, TextEncoder
+from service.recognition.label_bank import LabelBanks
+from service.recognition.label_sets import LabelSets
+from service.recognition.label_store import LabelStore
+from service.recognition.readiness import Readiness
+from service.recognition.recognizer import Recognizer, RecognizerLimits, VideoReader
+from service.recognition.video_cache import VideoCache
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+
+_logger = structlog.get_logger(__name__)
+_WEB = Path(__file__).parent / "web"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers questions, apart from any interface."""
+
+    settings: Settings
+    bundle: Bundle
+    encoders: Encoders
+    reader: VideoReader
+    recognizer: Recognizer
+    label_banks: LabelBanks
+    label_sets: LabelSets
+
+
+def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
+    """Load the encoders of a bundle into the engine that the settings choose.
+
+    Raises:
+        BundleError: a file of the bundle cannot be used.
+    """
+    # The engine is imported where it is chosen, so that the others cost nothing.
+    from service.encoders.embedded import EngineOptions, load_embedded_encoders
+
+    cache_dir = None if settings.cache_dir is None else settings.cache_dir / "openvino"
+    options = EngineOptions(
+        precision=settings.encoder_precision, num_threads=settings.encoder_threads, cache_dir=cache_dir
+    )
+    return load_embedded_encoders(bundle, options=options)
+
+
+def load_parts(settings: Settings) -> Parts:
+    """Verify and load the bundle that the settings name, with the engine and the decoding workers that they ask for.
+
+    Raises:
+        BundleError: the manifest or a file of the bundle cannot be believed or read; the message names it.
+    """
+    bundle = open_bundle(settings.bundle)
+    encoders = load_encoders(bundle, settings)
+    return build_parts(settings, bundle=bundle, encoders=encoders, reader=DecodePool(num_workers=settings.workers))
+
+
+def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reader: VideoReader) -> Parts:
+    """Put a recogniser together.
+
+    Raises:
+        BundleError: a stored label bank cannot be read.
+    """
+    stored = _read_label_banks(bundle)
+    label_set_registry = LabelSets(
+        bundle={name: bank.labels for name, bank in stored.items()}, builtin=load_builtin_label_sets()
+    )
+    label_banks = _build_label_banks(settings, bundle=bundle, encoders=encoders, stored=stored)
+    recognizer = Recognizer(
+        bundle,
+        reader=reader,
+        encoder=encoders.video,
+        label_banks=label_banks,
+        video_cache=VideoCache(max_bytes=settings.video_cache_bytes),
+        dictionary=label_set_registry.dictionary,
+        limits=RecognizerLimits(decode=_decode_limits(settings), num_views=settings.max_views),
+    )
+    return Parts(settings, bundle, encoders, reader, recognizer, label_banks, label_set_registry)
+
+
+def build_app(parts: Parts) -> FastAPI:
+    """Build the HTTP application around a recogniser; starting it starts the workers and replays the canary."""
+    gateway = build_gateway(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.gather(
+            asyncio.to_thread(_start, parts.reader), parts.label_banks.open(), gateway.readiness.replay()
+        )
+        watching = asyncio.create_task(gateway.readiness.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await parts.label_banks.close()
+            parts.reader.close()
+            parts.encoders.close()
+
+    app = FastAPI(
+        title="DuoAct", summary="Open-vocabulary video action recognition, English and Chinese", lifespan=lifespan
+    )
+    app.state.gateway = gateway
+    app.add_middleware(RequestContext, metrics=gateway.metrics)
+    install_error_handlers(app)
+    _add_routes(app)
+    return app
+
+
+def build_gateway(parts: Parts) -> Gateway:
+    """Put together what the routes use."""
+    settings = parts.settings
+    labels = LabelLimits(num_labels=settings.max_labels, num_characters=settings.max_label_characters)
+    gateway = Gateway(
+        bundle=parts.bundle,
+        recognizer=parts.recognizer,
+        label_sets=parts.label_sets,
+        readiness=Readiness(
+            parts.encoders.check,
+            pool_alive=lambda: parts.reader.alive,
+            restart_pool=lambda: _restart(parts.reader),
+            period_seconds=settings.canary_period_seconds,
+        ),
+        admission=Admission(num_slots=settings.max_concurrent_requests, queue_length=settings.max_queue_length),
+        metrics=Metrics(),
+        limits=GatewayLimits(
+            form=FormLimits(settings.max_upload_bytes, settings.max_field_bytes, settings.max_labels),
+            fields=FieldLimits(labels, settings.max_template_characters),
+            deadline_seconds=settings.deadline_seconds,
+        ),
+        api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
+    )
+    _watch_gauges(gateway)
+    return gateway
+
+
+def _start(reader: VideoReader) -> None:
+    reader.start()
+    # Asking is what makes the pool fork its workers; it takes a while, which the first request shall not pay.
+    _logger.info("decoding started", alive=reader.alive)
+
+
+def _restart(reader: VideoReader) -> None:
+    reader.close()
+    _start(reader)
+
+
+def _add_routes(app: FastAPI) -> None:
+    guarded = [Depends(require_api_key)]
+    app.include_router(recognize.router, dependencies=guarded)
+    app.include_router(label_sets.router, dependencies=guarded)
+    app.include_router(operations.router)
+    app.mount("/static", StaticFiles(directory=_WEB), name="static")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(_WEB / "index.html")
+
+
+def _watch_gauges(gateway: Gateway) -> None:
+    admission, metrics = gateway.admission, gateway.metrics
+    metrics.watch("requests_working", description="Recognitions that hold a slot.", value=lambda: admission.num_working)
+    metrics.watch(
+        "requests_waiting",
+        description="Recognitions that upload or wait for a slot.",
+        value=lambda: admission.num_waiting,
+    )
+    metrics.watch(
+        "ready", description="1 where the service is ready.", value=lambda: float(not gateway.readiness.missing())
+    )
+
+
+def _read_label_banks(bundle: Bundle) -> dict[str, StoredLabelBank]:
+    directory = bundle.directory / "label_banks"
+    return {name: read_label_bank(directory / f"{name}.safetensors") for name in bundle.manifest.label_sets}
+
+
+def _build_label_banks(
+    settings: Settings, *, bundle: Bundle, encoders: Encoders, stored: dict[str, StoredLabelBank]
+) -> LabelBanks:
+    towers: dict[Language, TextEncoder] = {"en": encoders.english}
+    if encoders.chinese is not None:
+        towers["zh"] = encoders.chinese
+    store = None
+    if settings.cache_dir is not None:
+        store = LabelStore(settings.cache_dir / "labels.sqlite", max_entries=settings.label_store_entries)
+    return LabelBanks(
+        towers,
+        key=BankKey.of(bundle.manifest),
+        stored=stored.values(),
+        store=store,
+        max_bytes=settings.label_cache_bytes,
+    )
+
+
+def _decode_limits(settings: Settings) -> DecodeLimits:
+    return DecodeLimits(
+        max_pixels=settings.max_pixels,
+        max_duration_seconds=settings.max_duration_seconds,
+        max_frames=settings.max_frames,
+        max_decoded_frames=settings.max_decoded_frames,
+    )

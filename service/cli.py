@@ -1,0 +1,176 @@
+"""The command `duoact`: reads arguments, calls the service's parts, prints; what they do lives elsewhere."""
+
+import asyncio
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from service.api.schemas import Answer, render_answer, render_json
+from service.app import Parts, build_app, load_parts
+from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
+from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
+from service.contract.views import ViewPlan
+from service.recognition.deadline import Deadline, Stopwatch
+from service.recognition.recognizer import Question, StoredVideo
+from service.server import DrainingServer, open_socket, render_url
+from service.settings import Settings, SettingsError
+from service.telemetry.logging import configure_logging
+
+app = typer.Typer(help="Open-vocabulary video action recognition in English and Chinese.", no_args_is_help=True)
+_EXIT_REFUSED = 1
+_EXIT_UNUSABLE = 2
+_UNUSABLE = (BundleError, SettingsError, MalformedRequestError, NotFoundError)
+_BAR_CHARACTERS = 24
+
+BundleOption = Annotated[Path | None, typer.Option(help="Folder of the bundle. [default: model_repository/demo]")]
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep subcommands, however many there are."""
+
+
+@app.command()
+def serve(
+    *,
+    bundle: BundleOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Videos decoded at the same time. [default: 2]")] = None,
+) -> None:
+    """Serve the API and the web page."""
+    try:
+        settings = Settings.load(bundle=bundle, host=host, port=port, workers=workers)
+        configure_logging(settings.log_level)
+        with open_socket(settings.host, settings.port) as listening:
+            parts = load_parts(settings)
+            typer.echo(f"DuoAct serves {parts.bundle.manifest.name} on {render_url(listening)}")
+            DrainingServer(build_app(parts), settings=settings).run(sockets=[listening])
+    except (DuoActError, SettingsError) as error:
+        _fail(error)
+
+
+@app.command()
+def recognize(  # noqa: PLR0913 - one argument an option
+    video: Annotated[Path, typer.Argument(help="The video file.")],
+    *,
+    labels: Annotated[str | None, typer.Option(help="Labels, separated by commas.")] = None,
+    labels_file: Annotated[Path | None, typer.Option(help="One label a line, a JSON list, or a CSV id,en,zh.")] = None,
+    label_set: Annotated[str | None, typer.Option(help="Name of a stored label set.")] = None,
+    fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English, 0 to 1.")] = None,
+    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = "1x1",
+    top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer of the API.")] = False,
+    bundle: BundleOption = None,
+) -> None:
+    """Recognise one video on this machine, without a server."""
+    try:
+        settings = Settings.load(bundle=bundle, workers=1)
+        configure_logging("error")
+        stored = _read_video(video)
+        parts = load_parts(settings)
+        question = Question(
+            labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
+            plan=ViewPlan.parse(views),
+            top_k=top_k,
+            fusion_lambda=fusion_lambda,
+        )
+        answer = asyncio.run(_answer(parts, video=stored, question=question))
+    except (DuoActError, SettingsError) as error:
+        _fail(error)
+    if as_json:
+        typer.echo(render_json(answer))
+    else:
+        _show(answer)
+
+
+async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> Answer:
+    started_at = time.monotonic()
+    stopwatch = Stopwatch(started_at=started_at)
+    parts.reader.start()
+    await parts.label_banks.open()
+    try:
+        recognition = await parts.recognizer.recognize(
+            video, question, deadline=Deadline(started_at, parts.settings.deadline_seconds), stopwatch=stopwatch
+        )
+    finally:
+        await parts.label_banks.close()
+        parts.reader.close()
+        parts.encoders.close()
+    return render_answer(recognition, bundle=parts.bundle, request_id="local", stopwatch=stopwatch)
+
+
+def _read_video(path: Path) -> StoredVideo:
+    try:
+        with path.open("rb") as file:
+            return StoredVideo(path.absolute(), hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _choose_labels(
+    parts: Parts, *, labels: str | None, labels_file: Path | None, label_set: str | None
+) -> tuple[Label, ...]:
+    limits = LabelLimits(parts.settings.max_labels, parts.settings.max_label_characters)
+    if sum(choice is not None for choice in (labels, labels_file, label_set)) != 1:
+        raise MalformedRequestError("give exactly one of --labels, --labels-file and --label-set")
+    if labels is not None:
+        texts = [text for part in labels.split(",") for text in part.split("，")]
+        return parse_labels(texts, limits=limits)
+    if label_set is not None:
+        return parts.label_sets.find(label_set).labels
+    return _read_labels(Path(labels_file or ""), limits=limits)
+
+
+def _read_labels(path: Path, *, limits: LabelLimits) -> tuple[Label, ...]:
+    try:
+        if path.suffix == ".csv":
+            return read_label_file(path)
+        text = path.read_text(encoding="utf-8-sig")
+        values = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+    except OSError as error:
+        raise NotFoundError(f"label file {str(path)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise MalformedRequestError(f"label file {str(path)!r} cannot be read: {error}") from error
+    return parse_labels(values, limits=limits)
+
+
+def _show(answer: Answer) -> None:
+    table = Table("", "label", "probability", "", "score", "English", "Chinese", box=None, header_style="bold")
+    for prediction in answer.predictions:
+        texts = " / ".join(text for text in (prediction.label.en, prediction.label.zh) if text is not None)
+        table.add_row(
+            str(prediction.rank),
+            escape(texts),
+            f"{prediction.probability:.1%}",
+            "█" * round(prediction.probability * _BAR_CHARACTERS),
+            f"{prediction.score:.3f}",
+            *(
+                "-" if value is None else f"{value:.3f}"
+                for value in (prediction.similarity_en, prediction.similarity_zh)
+            ),
+        )
+    console = Console()
+    console.print(table)
+    video, milliseconds = answer.video, answer.timings_ms["total"]
+    console.print(
+        f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {video.codec}; "
+        f"lambda {answer.fusion.fusion_lambda:g}; {milliseconds:.0f} ms",
+        style="dim",
+        highlight=False,
+    )
+    for warning in answer.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Say in one line what is wrong, and leave: 2 where the command cannot be carried out, 1 where it is refused."""
+    Console(stderr=True, soft_wrap=True).print(f"duoact: {error}", markup=False, highlight=False)
+    raise typer.Exit(_EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else _EXIT_REFUSED)

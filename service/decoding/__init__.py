@@ -1,0 +1,1 @@
+"""Decoding untrusted uploads in disposable, sandboxed worker processes."""

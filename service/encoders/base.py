@@ -1,0 +1,91 @@
+"""What the recogniser needs of an engine: two protocols, the records they speak in, and the graph port below them.
+
+Engines live beside this module; tokenization and batching of texts is the same for all of them and lives in ``towers``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+Precision = Literal["f32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """One label's embedding in one language, and its word vectors (none where the language weighs no frames).
+
+    ``truncated`` says that the tower read only the beginning of the text, ``unknown`` that it does not know some of
+    its characters.
+    """
+
+    embedding: Float32[np.ndarray, " D"]
+    words: Float32[np.ndarray, "n D"]
+    truncated: bool = False
+    unknown: bool = False
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory held by the arrays."""
+        return self.embedding.nbytes + self.words.nbytes
+
+
+@runtime_checkable
+class VideoEncoder(Protocol):
+    """Frames to frame features."""
+
+    async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
+        """Encode the views of one video; every feature has unit length.
+
+        Raises:
+            EncoderUnavailableError: the engine does not answer, or answers wrongly.
+        """
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Texts of one language to embeddings."""
+
+    async def encode_texts(self, texts: Sequence[str], *, template: str) -> tuple[TextEmbedding, ...]:
+        """Encode texts put into a template, in the order given.
+
+        Raises:
+            EncoderUnavailableError: the engine does not answer, or answers wrongly.
+        """
+        ...
+
+
+@runtime_checkable
+class Graph(Protocol):
+    """One exported model: named arrays in, named arrays out."""
+
+    @property
+    def precision(self) -> Precision:
+        """The arithmetic that the graph is run in."""
+        ...
+
+    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Run the graph once.
+
+        Raises:
+            EncoderUnavailableError: the engine does not answer, or answers wrongly.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The encoders of one bundle.
+
+    ``check`` raises ``EncoderUnavailableError`` unless a known input gives the known answer; ``close`` lets go of the
+    engine.
+    """
+
+    video: VideoEncoder
+    english: TextEncoder
+    chinese: TextEncoder | None
+    check: Callable[[], Awaitable[None]]
+    close: Callable[[], None]

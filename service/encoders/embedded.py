@@ -1,0 +1,138 @@
+"""The embedded engine: OpenVINO on the CPU reads the same ONNX files that Triton serves."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import openvino as ov
+import structlog
+
+from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.manifest import Bundle, TextTower
+from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from service.encoders.base import Encoders, Graph, Precision
+from service.encoders.canary import Canary
+from service.encoders.towers import ChineseTextEncoder, EnglishTextEncoder, GraphVideoEncoder
+
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How OpenVINO runs: ``auto`` takes bf16 where the CPU has it; 0 threads means all cores.
+
+    ``cache_dir`` keeps compiled models, which makes the next start faster.
+    """
+
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    num_threads: int = 0
+    cache_dir: Path | None = None
+
+
+class OpenVINOGraph:
+    """One compiled ONNX file; calls run one after another on a thread of their own, all cores each.
+
+    The event loop never blocks: a call that is given up before its turn is never run.
+    """
+
+    def __init__(self, path: Path, *, precision: Precision, options: EngineOptions, core: ov.Core) -> None:
+        self.precision: Precision = precision
+        self._name = path.parent.parent.name
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        if options.num_threads:
+            properties["INFERENCE_NUM_THREADS"] = options.num_threads
+        if options.cache_dir is not None:
+            properties["CACHE_DIR"] = str(options.cache_dir)
+        try:
+            self._request = core.compile_model(path, "CPU", properties).create_infer_request()
+        except RuntimeError as error:
+            raise BundleError(f"{path} cannot be loaded: {_reason(error)}; export the bundle again") from error
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
+
+    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Run the graph once, after the calls that came before."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, inputs)
+        except RuntimeError as error:
+            raise EncoderUnavailableError(f"{self._name} failed: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Finish the running call and drop the waiting ones."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = self._request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
+        return {name: np.array(value) for port, value in results.items() for name in port.get_names()}
+
+
+def choose_precision(wanted: Literal["auto", "f32", "bf16"], *, capabilities: list[str]) -> Precision:
+    """Take bf16 where the CPU multiplies it in hardware, unless told otherwise."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if "BF16" in capabilities else "f32"
+
+
+def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoders:
+    """Compile a bundle's graphs for this CPU.
+
+    Texts are always encoded in f32: each is encoded once and kept, so exactness is worth more there than speed.
+
+    Raises:
+        BundleError: a graph, a tokenizer or the golden vectors cannot be read; the message names the file.
+    """
+    core = ov.Core()
+    options = replace(options, cache_dir=_usable(options.cache_dir))
+    manifest, directory = bundle.manifest, bundle.directory
+    precision = choose_precision(options.precision, capabilities=core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    precisions: dict[str, Precision] = {"video_encoder": precision, "text_encoder_en": "f32"}
+    if manifest.has_chinese:
+        precisions["text_encoder_zh"] = "f32"
+    graphs = {
+        name: OpenVINOGraph(directory / name / "1" / "model.onnx", precision=value, options=options, core=core)
+        for name, value in precisions.items()
+    }
+    _logger.info("encoder loaded", engine="openvino", precision=precision, graphs=sorted(graphs))
+
+    def close() -> None:
+        for graph in graphs.values():
+            graph.close()
+
+    canary = Canary.from_file(directory / "golden.safetensors", graphs=graphs)
+    english = EnglishTokenizer.from_file(directory / "tokenizer_en.json", max_length=manifest.english.max_length)
+    return Encoders(
+        video=GraphVideoEncoder(graphs["video_encoder"]),
+        english=EnglishTextEncoder(graphs["text_encoder_en"], tokenizer=english, word_set=manifest.scoring.word_set),
+        chinese=_chinese(graphs.get("text_encoder_zh"), directory=directory, tower=manifest.chinese),
+        check=canary.check,
+        close=close,
+    )
+
+
+def _chinese(graph: Graph | None, *, directory: Path, tower: TextTower | None) -> ChineseTextEncoder | None:
+    if graph is None or tower is None:
+        return None
+    tokenizer = ChineseTokenizer.from_file(directory / "tokenizer_zh.json", max_length=tower.max_length)
+    return ChineseTextEncoder(graph, tokenizer=tokenizer)
+
+
+def _usable(cache_dir: Path | None) -> Path | None:
+    """The directory, if files can be made there; without one the next start is slower, and nothing else changes."""
+    try:
+        if cache_dir is not None:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=cache_dir).close()
+    except OSError as error:
+        _logger.warning("compiled models are not kept", error=str(error))
+        return None
+    return cache_dir
+
+
+def _reason(error: Exception) -> str:
+    """What OpenVINO complains of, without the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(line for line in lines if not line.startswith("Exception from")) or type(error).__name__

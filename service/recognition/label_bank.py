@@ -1,0 +1,240 @@
+"""Label banks for requests: a bounded memory cache over the store on disk, and one encoding at a time of each text."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from cachetools import LRUCache
+
+from service.contract.label_banks import BankKey, StoredLabelBank
+from service.contract.labels import Label, Language
+from service.contract.languages import LanguagePlan
+from service.contract.scoring import LabelBank
+from service.encoders.base import TextEmbedding, TextEncoder
+from service.recognition.label_store import LabelStore, TextKey
+
+_BATCH_TEXTS = 64
+_NUM_NAMED = 5
+
+Entries = dict[TextKey, TextEmbedding]
+
+
+@dataclass(frozen=True)
+class FetchedBank:
+    """A request's label bank, how many of its texts were known, and what to tell the client about the others."""
+
+    bank: LabelBank
+    num_hits: int
+    num_misses: int
+    warnings: tuple[str, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory held by the bank's arrays."""
+        return sum(array.nbytes for array in vars(self.bank).values() if array is not None)
+
+
+class _Asked(NamedTuple):
+    """All that a fetched bank depends on."""
+
+    labels: tuple[Label, ...]
+    languages: tuple[Language, ...]
+    weigh_words: bool
+    template: str | None
+
+
+@dataclass
+class _Flight:
+    """An encoding under way; it is cancelled when the last request that waits for it goes away."""
+
+    task: asyncio.Task[Entries]
+    num_waiting: int = 0
+
+
+class LabelBanks:
+    """Embeds label texts, each once: memory, then disk, then the text towers."""
+
+    def __init__(
+        self,
+        towers: Mapping[Language, TextEncoder],
+        *,
+        key: BankKey,
+        stored: Iterable[StoredLabelBank],
+        store: LabelStore | None,
+        max_bytes: int,
+    ) -> None:
+        self._towers = towers
+        self._key = key
+        self._precomputed = {k: v for bank in stored if bank.key == key for k, v in _entries_of(bank)}
+        # Half the memory for texts, half for whole banks: the next video is mostly asked about the same labels.
+        self._memory: LRUCache[TextKey, TextEmbedding] = LRUCache(max_bytes // 2, lambda entry: entry.num_bytes)
+        self._fetched: LRUCache[_Asked, FetchedBank] = LRUCache(max_bytes // 2, lambda bank: bank.num_bytes)
+        self._store = store
+        # One thread, so that SQLite has one writer and the event loop never waits for the disk.
+        self._disk: Executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="label_store")
+        self._flights: dict[TextKey, _Flight] = {}
+
+    async def open(self) -> None:
+        """Open the store on disk."""
+        if self._store is not None:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._store.open)
+
+    async def close(self) -> None:
+        """Close the store on disk after what is being written."""
+        if self._store is not None:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._store.close)
+        self._disk.shutdown()
+
+    async def fetch(self, labels: Sequence[Label], *, plan: LanguagePlan, template: str | None) -> FetchedBank:
+        """Assemble the bank that a plan needs for labels.
+
+        Args:
+            labels: the request's labels, with a text in every language of the plan.
+            plan: which languages are scored, and whether English words weigh the frames.
+            template: an English prompt template in place of the bundle's, or None.
+
+        Raises:
+            EncoderUnavailableError: a text tower does not answer.
+        """
+        needs_english = plan.weigh_words and "en" not in plan.languages
+        languages: tuple[Language, ...] = ("en", *plan.languages) if needs_english else plan.languages
+        asked = _Asked(tuple(labels), languages, plan.weigh_words, template)
+        known: FetchedBank | None = self._fetched.get(asked)
+        if known is not None:
+            return replace(known, num_hits=known.num_hits + known.num_misses, num_misses=0)
+        fetched = await self._fetch(asked)
+        if fetched.num_bytes <= self._fetched.maxsize:
+            self._fetched[asked] = fetched
+        return fetched
+
+    async def _fetch(self, asked: _Asked) -> FetchedBank:
+        keys = {
+            language: [self._text_key(label, language=language, template=asked.template) for label in asked.labels]
+            for language in asked.languages
+        }
+        wanted = list(dict.fromkeys(key for column in keys.values() for key in column))
+        entries, num_misses = await self._find(wanted)
+        columns = {language: [entries[key] for key in column] for language, column in keys.items()}
+        return FetchedBank(
+            bank=_assemble(columns, weigh_words=asked.weigh_words),
+            num_hits=len(wanted) - num_misses,
+            num_misses=num_misses,
+            warnings=tuple(_warn(asked.labels, columns)),
+        )
+
+    def _text_key(self, label: Label, *, language: Language, template: str | None) -> TextKey:
+        text = label.text(language) or ""
+        if language == "en":
+            return TextKey("en", self._key.english_digest, template or self._key.template_en, self._key.word_set, text)
+        return TextKey("zh", self._key.chinese_digest or "", self._key.template_zh or "", "", text)
+
+    async def _find(self, keys: Sequence[TextKey]) -> tuple[Entries, int]:
+        """Find entries, and how many of them no cache had."""
+        found = {key: entry for key in keys if (entry := self._remembered(key)) is not None}
+        missing = [key for key in keys if key not in found]
+        if missing and self._store is not None:
+            on_disk = await asyncio.get_running_loop().run_in_executor(self._disk, self._store.read, missing)
+            self._remember(on_disk)
+            found |= on_disk
+            missing = [key for key in missing if key not in found]
+        # Another request may have brought some of them home while the disk was read.
+        found |= {key: entry for key in missing if (entry := self._remembered(key)) is not None}
+        absent = [key for key in missing if key not in found]
+        flights = self._board(absent)
+        try:
+            for flight in flights:
+                # The flight belongs to all who wait for it: one who goes away must not take it down.
+                landed = await asyncio.shield(flight.task)
+                found |= {key: landed[key] for key in absent if key in landed}
+        finally:
+            self._leave(flights)
+        return found, len(absent)
+
+    def _remembered(self, key: TextKey) -> TextEmbedding | None:
+        entry: TextEmbedding | None = self._precomputed.get(key) or self._memory.get(key)
+        return entry
+
+    def _remember(self, entries: Entries) -> None:
+        for key, entry in entries.items():
+            if entry.num_bytes <= self._memory.maxsize:
+                self._memory[key] = entry
+
+    def _board(self, keys: Sequence[TextKey]) -> list[_Flight]:
+        """The flights that bring keys: those under way, and one new flight for the keys that none brings yet."""
+        flights = {id(flight): flight for key in keys if (flight := self._flights.get(key)) is not None}
+        if grounded := [key for key in keys if key not in self._flights]:
+            flight = _Flight(asyncio.create_task(self._encode(grounded)))
+            self._flights.update(dict.fromkeys(grounded, flight))
+            flights[id(flight)] = flight
+        for flight in flights.values():
+            flight.num_waiting += 1
+        return list(flights.values())
+
+    def _leave(self, flights: Sequence[_Flight]) -> None:
+        """Stop waiting for flights; those that nobody waits for any more end."""
+        for flight in flights:
+            flight.num_waiting -= 1
+            if flight.num_waiting == 0:
+                flight.task.cancel()
+                self._flights = {key: other for key, other in self._flights.items() if other is not flight}
+
+    async def _encode(self, keys: Sequence[TextKey]) -> Entries:
+        entries: Entries = {}
+        for batch in _batches(keys):
+            texts = [key.text for key in batch]
+            encoded = await self._towers[batch[0].language].encode_texts(texts, template=batch[0].template)
+            landed = dict(zip(batch, encoded, strict=True))
+            self._remember(landed)
+            entries |= landed
+            if self._store is not None:
+                self._disk.submit(self._store.write, landed)
+        return entries
+
+
+def _entries_of(stored: StoredLabelBank) -> Iterable[tuple[TextKey, TextEmbedding]]:
+    key, bank = stored.key, stored.bank
+    if bank.english is not None and bank.words is not None and bank.word_counts is not None:
+        words = np.split(bank.words, np.cumsum(bank.word_counts)[:-1])
+        for label, embedding, own_words in zip(stored.labels, bank.english, words, strict=True):
+            if label.en is not None:
+                text_key = TextKey("en", key.english_digest, key.template_en, key.word_set, label.en)
+                yield text_key, TextEmbedding(embedding, own_words)
+    if bank.chinese is not None:
+        for label, embedding in zip(stored.labels, bank.chinese, strict=True):
+            if label.zh is not None:
+                text_key = TextKey("zh", key.chinese_digest or "", key.template_zh or "", "", label.zh)
+                yield text_key, TextEmbedding(embedding, bank.chinese[:0])
+
+
+def _batches(keys: Sequence[TextKey]) -> Iterable[Sequence[TextKey]]:
+    """Cut keys into batches of one language and of similar length, so that little is spent on padding."""
+    for language in sorted({key.language for key in keys}):
+        own = sorted((key for key in keys if key.language == language), key=lambda key: len(key.text))
+        yield from (own[start : start + _BATCH_TEXTS] for start in range(0, len(own), _BATCH_TEXTS))
+
+
+def _assemble(columns: Mapping[Language, Sequence[TextEmbedding]], *, weigh_words: bool) -> LabelBank:
+    stacked = {language: np.stack([entry.embedding for entry in entries]) for language, entries in columns.items()}
+    words = [entry.words for entry in columns["en"]] if weigh_words else None
+    return LabelBank(
+        english=stacked.get("en"),
+        chinese=stacked.get("zh"),
+        words=None if words is None else np.concatenate(words),
+        word_counts=None if words is None else np.array([len(own) for own in words]),
+    )
+
+
+def _warn(labels: Sequence[Label], columns: Mapping[Language, Sequence[TextEmbedding]]) -> Iterable[str]:
+    """Say which labels a tower read only in part."""
+    for entries in columns.values():
+        for flag, sentence in (
+            ("truncated", "too long for the text tower, which read only the beginning"),
+            ("unknown", "written with characters that the text tower does not know"),
+        ):
+            named = [str(label) for label, entry in zip(labels, entries, strict=True) if getattr(entry, flag)]
+            if named:
+                more = f" and {len(named) - _NUM_NAMED} more" if len(named) > _NUM_NAMED else ""
+                yield f"{', '.join(map(repr, named[:_NUM_NAMED]))}{more}: {sentence}"

@@ -1,0 +1,202 @@
+"""Recognition of one video: decode, encode, label banks, fuse, answer. Frameworks and engines live elsewhere."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from service.contract.decode import DecodeLimits
+from service.contract.errors import ImpossibleRequestError
+from service.contract.labels import Label, LabelDictionary
+from service.contract.languages import LanguagePlan, plan_languages
+from service.contract.manifest import Bundle, Preprocessing, Sampling
+from service.contract.scoring import LabelBank, Scores, score_labels
+from service.contract.views import VideoViews, ViewPlan
+from service.encoders.base import VideoEncoder
+from service.recognition.deadline import Deadline, Stopwatch
+from service.recognition.label_bank import LabelBanks
+from service.recognition.predictions import CacheUse, Recognition, predict
+from service.recognition.thumbnails import render_thumbnails
+from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey
+
+
+@runtime_checkable
+class VideoReader(Protocol):
+    """What reads views from untrusted bytes: the decode pool, or a fake."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether videos are taken."""
+        ...
+
+    def start(self) -> None:
+        """Begin to take videos."""
+        ...
+
+    def close(self) -> None:
+        """End all work."""
+        ...
+
+    async def read_views(
+        self,
+        path: Path,
+        *,
+        preprocessing: Preprocessing,
+        sampling: Sampling,
+        plan: ViewPlan,
+        limits: DecodeLimits,
+        timeout_seconds: float,
+    ) -> VideoViews:
+        """Read the views of a plan within a time limit."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video on the service's disk; ``video_id`` is the SHA-256 of its bytes."""
+
+    path: Path
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about a video; ``fusion_lambda`` and ``template`` are the bundle's where they are None."""
+
+    labels: tuple[Label, ...]
+    plan: ViewPlan = field(default_factory=ViewPlan)
+    top_k: int = 5
+    fusion_lambda: float | None = None
+    template: str | None = None
+    strict: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class RecognizerLimits:
+    """What one recognition may cost."""
+
+    decode: DecodeLimits
+    num_views: int
+
+
+class Recognizer:
+    """Answers questions about videos with one bundle."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        reader: VideoReader,
+        encoder: VideoEncoder,
+        label_banks: LabelBanks,
+        video_cache: VideoCache,
+        dictionary: LabelDictionary,
+        limits: RecognizerLimits,
+    ) -> None:
+        self._bundle = bundle
+        self._manifest = bundle.manifest
+        self._reader = reader
+        self._encoder = encoder
+        self._label_banks = label_banks
+        self._video_cache = video_cache
+        self._dictionary = dictionary
+        self._limits = limits
+
+    async def recognize(
+        self, video: StoredVideo, question: Question, *, deadline: Deadline, stopwatch: Stopwatch
+    ) -> Recognition:
+        """Rank a question's labels for a video.
+
+        Raises:
+            DuoActError: the request, the video, the engine or the deadline; see ``contract.errors``.
+        """
+        with stopwatch.stage("labels"):
+            labels = tuple(self._dictionary.complete(label) for label in question.labels)
+            languages = self._settle(question, labels)
+        seen, was_cached = await self._see(video, question, deadline=deadline, stopwatch=stopwatch)
+        with stopwatch.stage("labels"):
+            async with deadline.guard("the embedding of labels"):
+                fetched = await self._label_banks.fetch(labels, plan=languages, template=question.template)
+        with stopwatch.stage("score"):
+            scores = await asyncio.to_thread(self._score, seen, fetched.bank, languages)
+            predictions, frames = predict(
+                scores, labels=labels, video=seen, top_k=question.top_k, explain=question.explain
+            )
+        return Recognition(
+            video_id=video.video_id,
+            info=seen.info,
+            degraded=seen.degraded,
+            languages=languages,
+            predictions=predictions,
+            frames=frames,
+            cache=CacheUse(was_cached, fetched.num_hits, fetched.num_misses),
+            warnings=(*languages.warnings, *fetched.warnings, *([seen.degraded] if seen.degraded else [])),
+        )
+
+    def _settle(self, question: Question, labels: tuple[Label, ...]) -> LanguagePlan:
+        """Choose the languages of a question, so that an impossible one is refused before it costs anything."""
+        if question.plan.num_views > self._limits.num_views:
+            raise ImpossibleRequestError(
+                f"views is {question.plan}, which makes {question.plan.num_views} views; "
+                f"at most {self._limits.num_views} are allowed"
+            )
+        return plan_languages(
+            labels,
+            requested_lambda=question.fusion_lambda,
+            default_lambda=self._manifest.scoring.fusion.value,
+            has_chinese=self._manifest.has_chinese,
+            strict=question.strict,
+        )
+
+    async def _see(
+        self, video: StoredVideo, question: Question, *, deadline: Deadline, stopwatch: Stopwatch
+    ) -> tuple[VideoFeatures, bool]:
+        """Frame features of a video, from the cache or by decoding and encoding; and whether the cache had them."""
+        key = VideoKey(video.video_id, question.plan, self._bundle.digest)
+        known = self._video_cache.find(key, with_thumbnails=question.explain)
+        if known is not None:
+            return known, True
+        with stopwatch.stage("decode"):
+            views = await self._decode(video, question, deadline=deadline)
+        with stopwatch.stage("encode"):
+            async with deadline.guard("encoding"):
+                features = await self._encoder.encode_video(views.views)
+        seen = VideoFeatures(
+            features=features,
+            indices=views.indices,
+            time_seconds=views.time_seconds,
+            info=views.info,
+            degraded=views.degraded,
+            thumbnails=await self._thumbnails(views, question, stopwatch=stopwatch),
+        )
+        self._video_cache.keep(key, seen)
+        return seen, False
+
+    async def _decode(self, video: StoredVideo, question: Question, *, deadline: Deadline) -> VideoViews:
+        async with deadline.guard("decoding"):
+            return await self._reader.read_views(
+                video.path,
+                preprocessing=self._manifest.preprocessing,
+                sampling=self._manifest.sampling,
+                plan=question.plan,
+                limits=self._limits.decode,
+                timeout_seconds=deadline.remaining_seconds,
+            )
+
+    async def _thumbnails(
+        self, views: VideoViews, question: Question, *, stopwatch: Stopwatch
+    ) -> tuple[str, ...] | None:
+        if not question.explain:
+            return None
+        with stopwatch.stage("thumbnails"):
+            return await asyncio.to_thread(render_thumbnails, views.views, num_crops=question.plan.num_crops)
+
+    def _score(self, seen: VideoFeatures, bank: LabelBank, languages: LanguagePlan) -> Scores:
+        return score_labels(
+            seen.features,
+            bank,
+            scoring=self._manifest.scoring,
+            fusion_lambda=languages.fusion_lambda,
+            weigh_words=languages.weigh_words,
+        )

@@ -1,0 +1,98 @@
+"""Every setting of the service with a safe default; the only reader of the environment (``DUOACT_*``).
+
+What a setting means lives here; what is done with it lives where it is used. A request may lower a limit, never raise
+it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.contract.decode import DecodeLimits
+from service.contract.labels import LabelLimits
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0.0)]
+MEBIBYTE = 1 << 20
+
+
+class SettingsError(ValueError):
+    """A setting from the environment or the command line has an impossible value."""
+
+
+class Settings(BaseSettings):
+    """The service's settings; each can be given as ``DUOACT_<NAME>`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="DUOACT_", frozen=True, extra="forbid", validate_default=True)
+
+    bundle: Path = Path("model_repository/demo")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Positive = 2
+    cache_dir: Path | None = Path("~/.cache/duoact")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+
+    encoder_precision: Literal["auto", "f32", "bf16"] = "auto"
+    encoder_threads: Annotated[int, Field(ge=0)] = 0
+    canary_period_seconds: Seconds = 30.0
+
+    max_upload_bytes: Positive = 100 * MEBIBYTE
+    max_field_bytes: Positive = 8 * MEBIBYTE
+    max_duration_seconds: Seconds = DecodeLimits.max_duration_seconds
+    max_pixels: Positive = DecodeLimits.max_pixels
+    max_frames: Positive = DecodeLimits.max_frames
+    max_decoded_frames: Positive = DecodeLimits.max_decoded_frames
+    max_views: Positive = 30
+    max_labels: Positive = LabelLimits.num_labels
+    max_label_characters: Positive = LabelLimits.num_characters
+    max_template_characters: Positive = 256
+
+    max_concurrent_requests: Positive = 4
+    max_queue_length: Annotated[int, Field(ge=0)] = 16
+    deadline_seconds: Seconds = 60.0
+    drain_delay_seconds: Annotated[float, Field(ge=0.0)] = 1.0
+    drain_limit_seconds: Positive = 30
+
+    label_cache_bytes: Positive = 256 * MEBIBYTE
+    label_store_entries: Positive = 200_000
+    video_cache_bytes: Positive = 64 * MEBIBYTE
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        """Read several keys separated by commas."""
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("cache_dir", mode="before")
+    @classmethod
+    def _allow_no_cache(cls, value: object) -> object:
+        """Read an empty text as no cache."""
+        return None if value == "" else value
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _expand_home(cls, value: Path | None) -> Path | None:
+        """Replace ``~``; where the user has no home, nothing is kept between two starts."""
+        try:
+            return None if value is None else value.expanduser()
+        except RuntimeError:
+            return None
+
+    @classmethod
+    def load(cls, **overrides: object) -> "Settings":
+        """Read the environment; overrides that are not None win.
+
+        Raises:
+            SettingsError: a value is impossible; the message names the setting, the value and what is allowed.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            problems = "; ".join(
+                f"DUOACT_{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()
+            )
+            raise SettingsError(problems) from error

@@ -1,0 +1,62 @@
+"""Fixtures that more than one part of the tests needs."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.app import Parts, build_app, build_parts
+from service.contract.manifest import open_bundle
+from service.settings import Settings
+from tests.bundles import write_bundle
+from tests.encoders import FakeEngine
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running application with fakes inside, and a client that talks to it."""
+
+    client: httpx.AsyncClient
+    app: FastAPI
+    parts: Parts
+    engine: FakeEngine
+
+
+RunService = Callable[..., AbstractAsyncContextManager[Service]]
+
+
+@pytest.fixture
+def run_service(tmp_path: Path) -> RunService:
+    """Start an application in this process: ``async with run_service(engine, max_labels=3) as service``."""
+
+    @asynccontextmanager
+    async def run(
+        engine: FakeEngine | None = None, *, manifest: dict[str, Any] | None = None, **settings: object
+    ) -> AsyncIterator[Service]:
+        engine = engine or FakeEngine()
+        directory = tmp_path / "bundle"
+        if not directory.exists():
+            write_bundle(directory, **(manifest or {}))
+        chosen = Settings.load(**{"cache_dir": tmp_path / "cache", **settings})
+        parts = build_parts(chosen, bundle=open_bundle(directory), encoders=engine.encoders(), reader=engine.reader)
+        app = build_app(parts)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://service"))
+            yield Service(client, app, parts, engine)
+
+    return run
+
+
+@pytest.fixture
+async def service(run_service: RunService) -> AsyncIterator[Service]:
+    """A running application with fakes inside and default settings."""
+    async with run_service() as running:
+        yield running

@@ -1,0 +1,79 @@
+"""The canary notices every kind of wrong answer, and towers pass none of them on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from service.contract.errors import BundleError, EncoderUnavailableError
+from service.encoders.base import Precision
+from service.encoders.canary import Canary
+from service.encoders.towers import checked_output
+from tests.tiny_graphs import golden_vectors
+
+GOLDEN = golden_vectors()
+
+
+class AnsweringGraph:
+    """A graph that gives a fixed answer."""
+
+    def __init__(self, outputs: Mapping[str, np.ndarray], *, precision: Precision = "f32") -> None:
+        self.precision: Precision = precision
+        self._outputs = outputs
+
+    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        assert set(inputs) == {"frames"}
+        return self._outputs
+
+
+def canary(features: np.ndarray, *, precision: Precision = "f32", name: str = "frame_features") -> Canary:
+    return Canary(GOLDEN, graphs={"video_encoder": AnsweringGraph({name: features}, precision=precision)})
+
+
+@pytest.mark.parametrize(("precision", "noise"), [("f32", 5e-4), ("bf16", 5e-3)])
+async def test_rounding_of_the_precision_is_allowed(precision: Precision, noise: float) -> None:
+    await canary(GOLDEN["frame_features"] + np.float32(noise), precision=precision).check()
+
+
+@pytest.mark.parametrize(
+    ("precision", "features", "message"),
+    [
+        (
+            "f32",
+            GOLDEN["frame_features"] + np.float32(0.01),
+            "departs from the golden answer by 1.00e-02; at most 0.001",
+        ),
+        ("bf16", GOLDEN["frame_features"] + np.float32(0.1), "golden answer; at least 0.999 is needed"),
+        ("bf16", GOLDEN["frame_features"] * 0, "cosine 0.00000"),
+        ("f32", GOLDEN["frame_features"][:1], r"has shape \(1, 4, 16\); 3 axes and 2 rows are expected"),
+        ("f32", GOLDEN["frame_features"][:, :3], r"has shape \(2, 3, 16\); the golden answer has \(2, 4, 16\)"),
+        ("f32", GOLDEN["frame_features"][0], "has shape"),
+        ("f32", GOLDEN["frame_features"] * np.float32("nan"), "not finite"),
+    ],
+)
+async def test_wrong_answer_is_noticed(precision: Precision, features: np.ndarray, message: str) -> None:
+    with pytest.raises(EncoderUnavailableError, match=message):
+        await canary(features, precision=precision).check()
+
+
+async def test_missing_output_is_noticed() -> None:
+    with pytest.raises(EncoderUnavailableError, match=r"gave \['other'\] but no 'frame_features'"):
+        await canary(GOLDEN["frame_features"], name="other").check()
+
+
+def test_golden_file_must_hold_what_the_graphs_need(tmp_path: Path) -> None:
+    save_file({"frames": GOLDEN["frames"]}, tmp_path / "golden.safetensors")
+    graphs = {"video_encoder": AnsweringGraph({})}
+    with pytest.raises(BundleError, match=r"golden.safetensors lacks frame_features; export the bundle again"):
+        Canary.from_file(tmp_path / "golden.safetensors", graphs=graphs)
+
+
+def test_missing_golden_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"golden.safetensors is not a file of golden vectors"):
+        Canary.from_file(tmp_path / "golden.safetensors", graphs={})
+
+
+def test_output_of_another_type_becomes_float32() -> None:
+    assert checked_output({"x": np.ones(3)}, "x", rank=1, num_rows=3).dtype == np.float32
