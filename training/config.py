@@ -117,3 +117,92 @@ class ModelConfig:
                 f"method is {self.method!r} and temporal_prompts is {self.temporal_prompts}; "
                 "dual_semantic needs them, vanilla has none"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """The towers a run starts from, and the pictures they were trained on.
+
+    ``max_length_zh`` counts the positions of a Chinese text, start and end included; the English one is the
+    ``context_length`` of ``clip``.
+    """
+
+    clip: ClipConfig
+    chinese: ChineseTextConfig | None
+    preprocessing: Preprocessing
+    max_length_zh: int = 52
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of a training clip, the same for all of its frames.
+
+    A crop covers a share of the picture's area drawn from ``crop_area``, with a width / height drawn from
+    ``crop_aspect``. A mirrored clip takes the mirrored label, and is left alone where that label does not exist.
+    """
+
+    crop_area: tuple[float, float] = (0.08, 1.0)
+    crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip_probability: float = 0.5
+    grayscale_probability: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check ranges and probabilities."""
+        for name in ("crop_area", "crop_aspect"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} is {(low, high)}; it must be a rising range above 0")
+        if self.crop_area[1] > 1:
+            raise ValueError(f"crop_area is {self.crop_area}; a crop covers at most 1, the whole picture")
+        for name in ("flip_probability", "grayscale_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How adapters are fitted: AdamW, a linear warm-up and a cosine to zero.
+
+    ``batch_size`` counts the clips of one step over all processes together. Decoded training frames are kept in
+    memory-mapped files of at most ``frame_cache_bytes``; 0 decodes every clip anew. ``max_cached_frames`` of a video
+    are kept, evenly spread where it has more.
+    """
+
+    num_epochs: int = 30
+    num_warmup_epochs: float = 5.0
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-2
+    max_gradient_norm: float = 1.0
+    label_smoothing: float = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    checkpoint_every_steps: int = 500
+    log_every_steps: int = 10
+    frame_cache_bytes: int = 8 * 1024**3
+    max_cached_frames: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the counts and rates."""
+        for name in ("num_epochs", "batch_size", "checkpoint_every_steps", "log_every_steps", "max_cached_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        if not self.learning_rate > 0 or not self.max_gradient_norm > 0:
+            raise ValueError(
+                f"learning_rate is {self.learning_rate} and max_gradient_norm is {self.max_gradient_norm}; "
+                "both must be above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything a run depends on but its data and its backbone's weights."""
+
+    name: str
+    model: ModelConfig
+    fit: FitConfig = FitConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train_split: str = "train"

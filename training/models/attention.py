@@ -27,7 +27,7 @@ def self_attention(
     return output
 
 
-def causal_mask(length: int, *, device: torch.device) -> Bool[Tensor, "N N"]:
+def causal_mask(tokens: Float[Tensor, "B N D"]) -> Bool[Tensor, "N N"]:
     """Return the mask under which a token sees itself and the tokens before it."""
-    positions = torch.arange(length, device=device)
+    positions = torch.arange(tokens.shape[1], device=tokens.device)
     return positions[:, None] >= positions[None, :]

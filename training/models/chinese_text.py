@@ -40,17 +40,13 @@ class _Bert(nn.Module):
     def __init__(self, config: ChineseTextConfig) -> None:
         super().__init__()
         self.embeddings = _Embeddings(config)
-        self.encoder = nn.Module()
-        self.encoder.layer = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
+        self.encoder = _Encoder(config)
 
     def forward(
         self, token_ids: Int[Tensor, "L length"], is_token: Bool[Tensor, "L length"]
     ) -> Float[Tensor, "L length D"]:
         """Return the last hidden states."""
-        states: Tensor = self.embeddings(token_ids)
-        mask = is_token[:, None, None, :]
-        for layer in self.encoder.layer:
-            states = layer(states, mask)
+        states: Tensor = self.encoder(self.embeddings(token_ids), is_token[:, None, None, :])
         return states
 
 
@@ -66,12 +62,27 @@ class _Embeddings(nn.Module):
 
     def forward(self, token_ids: Int[Tensor, "L length"]) -> Float[Tensor, "L length D"]:
         """Embed ids that all belong to the first token type."""
-        positions = self.position_embeddings.weight[: token_ids.shape[1]]
         # Not `self.word_embeddings(token_ids)`: the exporter would call that node `embedding`, as the graph's output.
         words = self.word_embeddings.weight[token_ids.long()]
-        summed = words + positions + self.token_type_embeddings.weight[0]
-        normalised: Tensor = self.LayerNorm(summed)
+        positions = self.position_embeddings.weight[: token_ids.shape[1]]
+        normalised: Tensor = self.LayerNorm(words + positions + self.token_type_embeddings.weight[0])
         return normalised
+
+
+class _Encoder(nn.Module):
+    """The stack of layers."""
+
+    def __init__(self, config: ChineseTextConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
+
+    def forward(
+        self, states: Float[Tensor, "L length D"], mask: Bool[Tensor, "L 1 1 length"]
+    ) -> Float[Tensor, "L length D"]:
+        """Run all layers under one mask."""
+        for layer in self.layer:
+            states = layer(states, mask)
+        return states
 
 
 class _Layer(nn.Module):
@@ -79,40 +90,78 @@ class _Layer(nn.Module):
 
     def __init__(self, config: ChineseTextConfig) -> None:
         super().__init__()
-        width = config.width
-        self.num_heads = config.num_heads
-        self.attention = nn.Module()
-        self.attention.self = nn.Module()
-        for name in ("query", "key", "value"):
-            setattr(self.attention.self, name, nn.Linear(width, width))
-        self.attention.output = _dense_and_norm(width, width)
-        self.intermediate = nn.Module()
-        self.intermediate.dense = nn.Linear(width, config.mlp_width)
-        self.output = _dense_and_norm(config.mlp_width, width)
+        self.attention = _Attention(config)
+        self.intermediate = _Dense(config.width, config.mlp_width)
+        self.output = _DenseAddNorm(config.mlp_width, config.width)
+
+    def forward(
+        self, states: Float[Tensor, "L length D"], mask: Bool[Tensor, "L 1 1 length"]
+    ) -> Float[Tensor, "L length D"]:
+        """Attend to the positions where `mask` is true, then apply the MLP."""
+        states = self.attention(states, mask)
+        transformed: Tensor = self.output(functional.gelu(self.intermediate.dense(states)), states)
+        return transformed
+
+
+class _Attention(nn.Module):
+    """Self-attention with its residual sum and norm."""
+
+    def __init__(self, config: ChineseTextConfig) -> None:
+        super().__init__()
+        # BERT's checkpoints call the projections `self`; a module may have an attribute of that name.
+        self.self = _Projections(config)
+        self.output = _DenseAddNorm(config.width, config.width)
 
     def forward(
         self, states: Float[Tensor, "L length D"], mask: Bool[Tensor, "L 1 1 length"]
     ) -> Float[Tensor, "L length D"]:
         """Attend to the positions where `mask` is true."""
-        projections = self.attention.self
+        query, key, value = self.self(states)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        attended: Tensor = self.output(mixed.transpose(1, 2).flatten(-2), states)
+        return attended
+
+
+class _Projections(nn.Module):
+    """Query, key and value of every head."""
+
+    def __init__(self, config: ChineseTextConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.query = nn.Linear(config.width, config.width)
+        self.key = nn.Linear(config.width, config.width)
+        self.value = nn.Linear(config.width, config.width)
+
+    def forward(self, states: Float[Tensor, "L length D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return query, key and value as [L, heads, length, head width]."""
         query, key, value = (
             linear(states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for linear in (projections.query, projections.key, projections.value)
+            for linear in (self.query, self.key, self.value)
         )
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        mixed = self.attention.output.dense(mixed.transpose(1, 2).flatten(-2))
-        states = self.attention.output.LayerNorm(states + mixed)
-        hidden = functional.gelu(self.intermediate.dense(states))
-        normalised: Tensor = self.output.LayerNorm(states + self.output.dense(hidden))
+        return query, key, value
+
+
+class _Dense(nn.Module):
+    """A linear layer under the name that BERT's checkpoints give it."""
+
+    def __init__(self, in_width: int, out_width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_width, out_width)
+
+
+class _DenseAddNorm(_Dense):
+    """A linear layer, the residual sum, and the norm after it."""
+
+    def __init__(self, in_width: int, out_width: int) -> None:
+        super().__init__(in_width, out_width)
+        self.LayerNorm = nn.LayerNorm(out_width, eps=LAYER_NORM_EPSILON)
+
+    def forward(
+        self, hidden: Float[Tensor, "L length H"], residual: Float[Tensor, "L length D"]
+    ) -> Float[Tensor, "L length D"]:
+        """Return the normalised sum."""
+        normalised: Tensor = self.LayerNorm(residual + self.dense(hidden))
         return normalised
-
-
-def _dense_and_norm(in_width: int, out_width: int) -> nn.Module:
-    """Return a container with BERT's names for a linear layer and the norm after its residual sum."""
-    block = nn.Module()
-    block.dense = nn.Linear(in_width, out_width)
-    block.LayerNorm = nn.LayerNorm(out_width, eps=LAYER_NORM_EPSILON)
-    return block
 
 
 def _initialise(module: nn.Module) -> None:

@@ -28,7 +28,7 @@ def clip_config(architecture: str) -> ClipConfig:
     """Return the size of an open_clip ViT architecture, as `ViT-B-16-quickgelu`."""
     known: dict[str, Any] | None = open_clip.get_model_config(architecture)
     vision = known["vision_cfg"] if known else {}
-    if known is None or "patch_size" not in vision or "hf_model_name" in known["text_cfg"]:
+    if known is None or vision.get("patch_size") is None or "hf_model_name" in known["text_cfg"]:
         raise ValueError(
             f"architecture is {architecture!r}, but only open_clip's ViT CLIPs with its own text tower are supported; "
             "use a name such as 'ViT-B-16-quickgelu'"
@@ -93,10 +93,9 @@ class EnglishTextTower(nn.Module):
         self, token_ids: Int[Tensor, "L length"], eot_index: Int[Tensor, " L"]
     ) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L length D"]]:
         """Return the unit-length embedding at each end-of-text token, and every token's unit-length output."""
-        length = token_ids.shape[1]
         # Not `self.token_embedding(token_ids)`: the exporter would call that node `embedding`, as the graph's output.
-        tokens = self.token_embedding.weight[token_ids.long()] + self.positional_embedding[:length]
-        mask = causal_mask(length, device=token_ids.device)
+        tokens = self.token_embedding.weight[token_ids.long()] + self.positional_embedding[: token_ids.shape[1]]
+        mask = causal_mask(tokens)
         for block in self.transformer.resblocks:
             tokens = tokens + self_attention(block.attn, block.ln_1(tokens), mask=mask)
             tokens = tokens + block.mlp(block.ln_2(tokens))

@@ -1,5 +1,7 @@
 """Which parameters train: every adapter module says which are its own, and one function freezes the rest."""
 
+from collections.abc import Iterator
+
 from torch import nn
 
 from training.models.temporal_prompts import TemporalPrompts
@@ -15,6 +17,11 @@ def adapter_parameter_names(model: nn.Module) -> set[str]:
         if isinstance(module, _ADAPTERS):
             names |= {f"{prefix}.{name}" for name, _ in module.named_parameters()}
     return names
+
+
+def adapter_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """Iterate over the modules that train as a whole, running statistics included."""
+    return (module for module in model.modules() if isinstance(module, _ADAPTERS))
 
 
 def freeze_towers(model: nn.Module) -> None:

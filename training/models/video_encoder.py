@@ -60,7 +60,7 @@ class VideoEncoder(nn.Module):
         visual, num_frames = self.visual, frames.shape[1]
         pixels = ((frames.flatten(0, 1).float() - self.mean) / self.std).permute(0, 3, 1, 2)
         patches = visual.conv1(pixels).flatten(2).transpose(1, 2)
-        cls_tokens = visual.class_embedding.expand(len(patches), 1, -1)
+        cls_tokens = visual.class_embedding.expand(patches.shape[0], 1, -1)
         tokens = torch.cat([cls_tokens, patches], dim=1) + visual.positional_embedding
         clips: Tensor = tokens.unflatten(0, (-1, num_frames))
         if self.temporal_embedding is not None:

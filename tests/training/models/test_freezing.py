@@ -1,0 +1,73 @@
+"""What trains is what the adapters declare: names, gradients and changed tensors."""
+
+import pytest
+import torch
+
+from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
+from training.config import ModelConfig
+from training.fit import prepare_modes
+from training.models.freezing import adapter_modules, adapter_parameter_names, parameter_groups
+from training.models.reparameterization import Reparameterization
+from training.models.video_clip import VideoCLIP
+from training.optim import build_optimizer
+
+
+def train(model: VideoCLIP, *, num_steps: int) -> None:
+    prepare_modes(model)
+    optimizer = build_optimizer(model, learning_rate=0.1, weight_decay=0.1, betas=(0.9, 0.999))
+    target = torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(2))
+    for _ in range(num_steps):
+        optimizer.zero_grad()
+        (model.encode_video(random_clips(3)) * target).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("config", [MODEL, tiny_prompts(beta="none"), tiny_prompts(zero_init_beta=False)])
+def test_exactly_the_adapters_change(config: ModelConfig) -> None:
+    model = tiny_model(config)
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    train(model, num_steps=3)
+    changed = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
+    assert changed == adapter_parameter_names(model)
+
+
+def test_every_adapter_tensor_gets_a_gradient_and_no_other_does() -> None:
+    model = tiny_model(tiny_prompts(zero_init_beta=False))
+    train(model, num_steps=1)
+    reached = {name for name, tensor in model.named_parameters() if tensor.grad is not None and tensor.grad.any()}
+    assert reached == adapter_parameter_names(model)
+
+
+def test_adapters_are_the_prompts_and_the_temporal_embedding() -> None:
+    names = adapter_parameter_names(tiny_model())
+    assert {name.split(".")[1] for name in names} == {"prompts", "temporal_embedding"}
+    assert all(name.startswith("video.") for name in names)
+
+
+def test_adapter_modules_are_one_a_layer() -> None:
+    assert [type(module).__name__ for module in adapter_modules(tiny_model())] == ["TemporalPrompts"] * 2
+
+
+def test_groups_count_every_parameter_once() -> None:
+    model = tiny_model()
+    groups = parameter_groups(model)
+    assert sum(sum(pair) for pair in groups.values()) == sum(p.numel() for p in model.parameters())
+    assert {name for name, (trainable, _) in groups.items() if trainable} == {"temporal_prompts", "reparameterization"}
+
+
+def test_adapters_train_and_towers_do_not() -> None:
+    model = tiny_model()
+    prepare_modes(model)
+    assert not model.video.visual.training
+    assert not model.english.training
+    betas = [module for module in model.modules() if isinstance(module, Reparameterization)]
+    assert [beta.block.training for beta in betas] == [True, True]
+
+
+def test_running_statistics_move_in_training() -> None:
+    model = tiny_model()
+    before = {name: values.clone() for name, values in model.named_buffers() if name.endswith("running_mean")}
+    train(model, num_steps=1)
+    buffers = dict(model.named_buffers())
+    assert before
+    assert all(not torch.equal(buffers[name], values) for name, values in before.items())

@@ -1,0 +1,73 @@
+"""The engines that a bundle must agree on, each as one function from named arrays to named arrays."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+import openvino
+import torch
+from torch import nn
+
+from training.export.graphs import GraphSpec
+from training.export.tracing import held_still
+
+Arrays = Mapping[str, np.ndarray]
+Run = Callable[[Arrays], dict[str, np.ndarray]]
+Precision = Literal["f32", "bf16"]
+
+
+def torch_engine(module: nn.Module, *, spec: GraphSpec) -> Run:
+    """Run a live tower."""
+
+    def run(inputs: Arrays) -> dict[str, np.ndarray]:
+        with held_still(module):
+            return _call(module, inputs, spec=spec)
+
+    return run
+
+
+def torchscript_engine(path: Path, *, spec: GraphSpec) -> Run:
+    """Run a ``model.pt``."""
+    with warnings.catch_warnings():
+        # Torch says that TorchScript has a successor.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = torch.jit.load(path)
+
+    def run(inputs: Arrays) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            return _call(module, inputs, spec=spec)
+
+    return run
+
+
+def onnxruntime_engine(path: Path) -> Run:
+    """Run a ``model.onnx`` in ONNX Runtime on the CPU."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def openvino_engine(path: Path, *, precision: Precision) -> Run:
+    """Run a ``model.onnx`` in OpenVINO on the CPU."""
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    names = [output.get_any_name() for output in compiled.outputs]
+
+    def run(inputs: Arrays) -> dict[str, np.ndarray]:
+        results = compiled(dict(inputs))
+        return {name: np.array(results[name]) for name in names}
+
+    return run
+
+
+def cpu_has_bf16() -> bool:
+    """Whether OpenVINO multiplies bf16 in hardware here; elsewhere it runs f32 when asked for bf16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _call(module: nn.Module, inputs: Arrays, *, spec: GraphSpec) -> dict[str, np.ndarray]:
+    results = module(*(torch.from_numpy(inputs[tensor.name]) for tensor in spec.inputs))
+    results = results if isinstance(results, tuple) else (results,)
+    return {tensor.name: result.numpy() for tensor, result in zip(spec.outputs, results, strict=True)}

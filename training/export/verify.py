@@ -1,0 +1,187 @@
+"""The proof that a bundle is the model it was exported from, on every engine that can run it here."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from rich.console import Console
+from rich.table import Table
+from tokenizers import Tokenizer
+
+from service.contract.errors import BundleError
+from service.contract.manifest import Bundle, open_bundle
+from training.export.cases import Case, draw_cases
+from training.export.engines import (
+    Arrays,
+    Precision,
+    Run,
+    cpu_has_bf16,
+    onnxruntime_engine,
+    openvino_engine,
+    torch_engine,
+    torchscript_engine,
+)
+from training.export.golden import GOLDEN_NAME, read_golden
+from training.export.graphs import GraphSpec, graph_specs, tower
+from training.models.video_clip import VideoCLIP
+
+MAX_DIFFERENCE_F32 = 1e-4
+MIN_COSINE_BF16 = 0.999
+NO_BF16 = "not run: this CPU has no bf16"
+
+
+# By case: inputs, and the outputs they must give; found outputs are cut to the shape of the expected ones.
+Expectations = Mapping[str, Sequence[tuple[Arrays, Arrays]]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """How far one engine is from the reference on one kind of input, over ``num_runs`` runs.
+
+    ``max_difference`` is over all numbers, ``min_cosine`` over all vectors. An engine that cannot run here has no
+    runs, and ``note`` says why.
+    """
+
+    graph: str
+    engine: str
+    case: str
+    precision: Precision
+    num_runs: int = 0
+    max_difference: float = 0.0
+    min_cosine: float = 1.0
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the engine is as near as its precision demands; not a number is never near."""
+        if self.precision == "bf16":
+            return self.min_cosine >= MIN_COSINE_BF16
+        return self.max_difference <= MAX_DIFFERENCE_F32
+
+
+@dataclass(frozen=True)
+class _Engine:
+    name: str
+    precision: Precision
+    load: Callable[[], Run]
+    note: str = ""
+
+
+def verify_bundle(bundle_dir: Path, *, model: VideoCLIP | None = None, console: Console | None = None) -> list[Record]:
+    """Replay golden and random inputs on every engine and compare with torch.
+
+    The reference on random inputs is ``model`` where it is given, and the bundle's first engine otherwise; it is
+    compared with the golden outputs itself.
+
+    Args:
+        bundle_dir: the bundle's folder.
+        model: the model that was exported, on the CPU.
+        console: where a table of all comparisons is printed, if anywhere.
+
+    Raises:
+        BundleError: the bundle is broken, or an engine differs by more than its precision explains; the message names
+            graph, engine, input and difference.
+    """
+    bundle = open_bundle(bundle_dir)
+    records = [record for spec in graph_specs(bundle.manifest) for record in _verify_graph(bundle, spec, model)]
+    if console is not None:
+        console.print(render_records(records, title=f"Bundle {bundle.manifest.name}"))
+    for record in records:
+        if not record.passed:
+            raise BundleError(
+                f"{record.graph} on {record.engine}, {record.case}: largest difference {record.max_difference:.2e}, "
+                f"smallest cosine {record.min_cosine:.6f}; {_limit(record.precision)} is allowed: export it again"
+            )
+    return records
+
+
+def render_records(records: Iterable[Record], *, title: str) -> Table:
+    """Render records as a table for a terminal."""
+    table = Table(title=title)
+    for column in ("graph", "engine", "input", "runs", "largest difference", "smallest cosine", "allowed", ""):
+        table.add_column(column)
+    for record in records:
+        figures = (f"{record.max_difference:.1e}", f"{record.min_cosine:.6f}") if record.num_runs else ("", "")
+        verdict = record.note or ("[green]equal[/green]" if record.passed else "[red]differs[/red]")
+        row = (record.graph, record.engine, record.case, str(record.num_runs), *figures, _limit(record.precision))
+        table.add_row(*row, verdict)
+    return table
+
+
+def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None) -> Iterator[Record]:
+    reference, *others = _engines(bundle, spec, model)
+    vocabulary_size, max_length = _text_limits(bundle, spec)
+    cases = list(draw_cases(spec, vocabulary_size=vocabulary_size, max_length=max_length))
+    expectations = _expectations(bundle, spec, cases=cases, reference=reference.load())
+    trivial = {case.name for case in cases if case.repeats_reference}
+    yield from _compare(spec, reference, {name: pairs for name, pairs in expectations.items() if name not in trivial})
+    for engine in others:
+        yield from _compare(spec, engine, expectations)
+
+
+def _compare(spec: GraphSpec, engine: _Engine, expectations: Expectations) -> Iterator[Record]:
+    if engine.note:
+        yield Record(spec.name, engine.name, "all", engine.precision, note=engine.note)
+        return
+    run = engine.load()
+    for case, pairs in expectations.items():
+        differences, cosines = zip(*(_distance(run(inputs), outputs) for inputs, outputs in pairs), strict=True)
+        # Unlike max and min, these keep what is not a number.
+        furthest, nearest = float(np.max(differences)), float(np.min(cosines))
+        yield Record(spec.name, engine.name, case, engine.precision, len(pairs), furthest, nearest)
+
+
+def _engines(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None) -> Iterator[_Engine]:
+    if model is not None:
+        module = tower(model, spec.name)
+        yield _Engine("torch", "f32", lambda: torch_engine(module, spec=spec))
+    script = bundle.directory / spec.file_name("torchscript")
+    if script.is_file():
+        yield _Engine("TorchScript", "f32", lambda: torchscript_engine(script, spec=spec))
+        return
+    path = bundle.directory / spec.file_name("onnx")
+    yield _Engine("ONNX Runtime", "f32", lambda: onnxruntime_engine(path))
+    yield _Engine("OpenVINO f32", "f32", lambda: openvino_engine(path, precision="f32"))
+    note = "" if cpu_has_bf16() else NO_BF16
+    yield _Engine("OpenVINO bf16", "bf16", lambda: openvino_engine(path, precision="bf16"), note)
+
+
+def _expectations(bundle: Bundle, spec: GraphSpec, *, cases: Iterable[Case], reference: Run) -> Expectations:
+    expectations: dict[str, Sequence[tuple[Arrays, Arrays]]] = {
+        "golden": [read_golden(bundle.directory / GOLDEN_NAME, spec=spec)]
+    }
+    for case in cases:
+        expectations[case.name] = [(each.inputs, reference(each.reference_inputs)) for each in case.comparisons]
+    return expectations
+
+
+def _text_limits(bundle: Bundle, spec: GraphSpec) -> tuple[int, int]:
+    """Vocabulary size and longest text of a graph's tower; none for the video graph."""
+    manifest = bundle.manifest
+    towers = {"text_encoder_en": ("en", manifest.english), "text_encoder_zh": ("zh", manifest.chinese)}
+    language, tower_of_text = towers.get(spec.name, ("", None))
+    if tower_of_text is None:
+        return 0, 0
+    tokenizer = Tokenizer.from_file(str(bundle.directory / f"tokenizer_{language}.json"))
+    return tokenizer.get_vocab_size(), tower_of_text.max_length
+
+
+def _distance(found: Arrays, expected: Arrays) -> tuple[float, float]:
+    """Largest difference and smallest cosine over all outputs."""
+    differences, cosines = [], []
+    for name, wanted in expected.items():
+        got = found[name][tuple(slice(size) for size in wanted.shape)]
+        differences.append(float(np.abs(got - wanted).max()))
+        cosines.append(float(_cosines(got, wanted).min()))
+    return float(np.max(differences)), float(np.min(cosines))
+
+
+def _cosines(a: Float32[np.ndarray, "*axes D"], b: Float32[np.ndarray, "*axes D"]) -> Float32[np.ndarray, "*axes"]:
+    norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return (a * b).sum(axis=-1) / np.maximum(norms, np.float32(1e-12))
+
+
+def _limit(precision: Precision) -> str:
+    return f"cosine {MIN_COSINE_BF16}" if precision == "bf16" else f"difference {MAX_DIFFERENCE_F32}"
