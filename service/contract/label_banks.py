@@ -21,6 +21,7 @@ from service.contract.manifest import Manifest, WordSet
 from service.contract.scoring import LabelBank
 
 FORMAT = "1"
+_METADATA = "label_bank"
 _ARRAYS = ("english", "chinese", "words", "word_counts")
 
 
@@ -63,14 +64,15 @@ def write_label_bank(path: Path, *, labels: Sequence[Label], bank: LabelBank, ke
         "english_digest": key.english_digest,
         "template_en": key.template_en,
         "word_set": key.word_set,
-        "chinese_digest": key.chinese_digest or "",
-        "template_zh": key.template_zh or "",
-        "labels": json.dumps([{"en": label.en, "zh": label.zh} for label in labels], ensure_ascii=False),
+        "chinese_digest": key.chinese_digest,
+        "template_zh": key.template_zh,
+        "labels": [{"en": label.en, "zh": label.zh} for label in labels],
     }
     arrays = {name: getattr(bank, name) for name in _ARRAYS}
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(save(tensors, metadata))
+    # One entry: safetensors writes several in the order of a random hash, and the file's digest must be stable.
+    temporary.write_bytes(save(tensors, {_METADATA: json.dumps(metadata, ensure_ascii=False)}))
     temporary.replace(path)
 
 
@@ -82,11 +84,11 @@ def read_label_bank(path: Path) -> StoredLabelBank:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {})[_METADATA])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata.get("format") != FORMAT:
             raise BundleError(f"{path} has format {metadata.get('format')!r}; {FORMAT!r} is read: export it again")
-        values = json.loads(metadata["labels"])
+        values = metadata["labels"]
         limits = LabelLimits(num_labels=max(len(values), 1), num_characters=1 << 20)
         stored = StoredLabelBank(parse_labels(values, limits=limits), LabelBank(**arrays), _read_key(metadata))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, DuoActError) as error:
@@ -102,8 +104,8 @@ def _read_key(metadata: dict[str, Any]) -> BankKey:
         english_digest=metadata["english_digest"],
         template_en=metadata["template_en"],
         word_set=metadata["word_set"],
-        chinese_digest=metadata["chinese_digest"] or None,
-        template_zh=metadata["template_zh"] or None,
+        chinese_digest=metadata["chinese_digest"],
+        template_zh=metadata["template_zh"],
     )
 
 

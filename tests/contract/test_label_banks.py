@@ -20,10 +20,15 @@ METADATA = {
     "english_digest": "a" * 64,
     "template_en": TEMPLATE_EN,
     "word_set": "label",
-    "chinese_digest": "",
-    "template_zh": "",
-    "labels": json.dumps([{"en": "run", "zh": None}]),
+    "chinese_digest": None,
+    "template_zh": None,
+    "labels": [{"en": "run", "zh": None}],
 }
+MISSING = object()
+
+
+def save_bank(path: Path, arrays: dict[str, Any], metadata: dict[str, Any]) -> None:
+    save_file(arrays, path, {"label_bank": json.dumps(metadata)})
 
 
 @pytest.mark.parametrize(
@@ -55,16 +60,16 @@ def test_key_of_a_bundle_names_the_towers_that_are_used() -> None:
     ("change", "message"),
     [
         ({"format": "9"}, "has format '9'; '1' is read"),
-        ({"labels": "no JSON"}, "is not a label bank"),
-        ({"labels": "[]"}, "the label list is empty"),
-        ({"labels": "3"}, "is not a label bank"),
-        ({"labels": '["run", "jump"]'}, r"holds 2 labels, but arrays with {'english': 1} rows"),
-        ({"word_set": None}, "is not a label bank: 'word_set'"),
+        ({"labels": "run"}, "labels must be a list"),
+        ({"labels": []}, "the label list is empty"),
+        ({"labels": 3}, "is not a label bank"),
+        ({"labels": ["run", "jump"]}, r"holds 2 labels, but arrays with {'english': 1} rows"),
+        ({"word_set": MISSING}, "is not a label bank: 'word_set'"),
     ],
 )
 def test_broken_metadata_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    metadata = {key: value for key, value in {**METADATA, **change}.items() if value is not None}
-    save_file({"english": np.ones((1, 16), np.float32)}, tmp_path / "x.safetensors", metadata)
+    metadata = {key: value for key, value in {**METADATA, **change}.items() if value is not MISSING}
+    save_bank(tmp_path / "x.safetensors", {"english": np.ones((1, 16), np.float32)}, metadata)
     with pytest.raises(BundleError, match=message):
         read_label_bank(tmp_path / "x.safetensors")
 
@@ -82,7 +87,7 @@ def test_arrays_must_fit_the_labels(tmp_path: Path, arrays: dict[str, tuple[int,
     tensors = {
         name: np.ones(shape, np.int64 if name == "word_counts" else np.float32) for name, shape in arrays.items()
     }
-    save_file(tensors, tmp_path / "x.safetensors", METADATA)
+    save_bank(tmp_path / "x.safetensors", tensors, METADATA)
     with pytest.raises(BundleError, match=message):
         read_label_bank(tmp_path / "x.safetensors")
 
@@ -96,7 +101,14 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None
         read_label_bank(path)
 
 
-def test_file_without_metadata_is_of_no_known_format(tmp_path: Path) -> None:
+def test_same_bank_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for path in (first, second):
+        write_label_bank(path, labels=SHAPES, bank=shapes_bank(), key=KEY)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_file_without_metadata_is_no_label_bank(tmp_path: Path) -> None:
     save_file({"english": np.ones((1, 16), np.float32)}, tmp_path / "x.safetensors")
-    with pytest.raises(BundleError, match="has format None"):
+    with pytest.raises(BundleError, match="is not a label bank: 'label_bank'"):
         read_label_bank(tmp_path / "x.safetensors")
