@@ -46,6 +46,11 @@ class Scores:
     probability: Float32[np.ndarray, " L"]
     frame_weights: Float32[np.ndarray, "V L K"]
 
+    @property
+    def ranking(self) -> Int[np.ndarray, " L"]:
+        """Labels from best to worst: by probability, then by score, then by place in the request."""
+        return np.lexsort((-self.score, -self.probability))
+
 
 def score_labels(
     frame_features: Float32[np.ndarray, "V K D"],

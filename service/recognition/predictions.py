@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32
 
 from service.contract.decode import VideoInfo
 from service.contract.labels import Label
@@ -57,16 +57,11 @@ class Recognition:
     warnings: tuple[str, ...]
 
 
-def rank_labels(scores: Scores) -> Int[np.ndarray, " L"]:
-    """Order labels from best to worst: by probability, then by score, then by place in the request."""
-    return np.lexsort((-scores.score, -scores.probability))
-
-
 def predict(
     scores: Scores, *, labels: tuple[Label, ...], video: VideoFeatures, top_k: int, explain: bool
 ) -> tuple[tuple[Prediction, ...], tuple[SampledFrame, ...]]:
     """Choose the best labels, and weigh the sampled frames for the first of them."""
-    order = rank_labels(scores)[:top_k]
+    order = scores.ranking[:top_k]
     weights = _frame_weights(
         scores.frame_weights[:, order], num_clips=len(video.indices), num_times=video.indices.shape[1]
     )

@@ -206,3 +206,9 @@ def test_empty_bank_is_refused() -> None:
 )
 def test_softmax_does_not_overflow(logits: list[float], expected: list[float]) -> None:
     np.testing.assert_array_equal(softmax(np.array([logits]), axis=1), np.array([expected], dtype=np.float32))
+
+
+def test_ranking_is_by_probability_then_score_then_place() -> None:
+    score, probability = np.array([0.1, 0.0, 0.2, 0.1], np.float32), np.array([0.0, 0.5, 0.0, 0.0], np.float32)
+    scores = Scores(None, None, score, probability, np.ones((1, 4, 4), np.float32) / 4)
+    assert scores.ranking.tolist() == [1, 2, 0, 3]

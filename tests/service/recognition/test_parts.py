@@ -16,7 +16,7 @@ from service.contract.scoring import Scores
 from service.contract.views import ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.label_sets import LabelSets
-from service.recognition.predictions import predict, rank_labels
+from service.recognition.predictions import predict
 from service.recognition.readiness import Readiness
 from service.recognition.thumbnails import render_thumbnails
 from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey
@@ -107,11 +107,6 @@ def test_video_larger_than_the_cache_is_not_kept() -> None:
     cache = VideoCache(max_bytes=10)
     cache.keep(key("v"), FEATURES)
     assert cache.find(key("v"), with_thumbnails=False) is None
-
-
-def test_ranking_is_by_probability_then_score_then_place() -> None:
-    scores = make_scores([0.0, 0.5, 0.0, 0.0], [0.1, 0.0, 0.2, 0.1], np.ones((1, 4, 4)) / 4)
-    assert rank_labels(scores).tolist() == [1, 2, 0, 3]
 
 
 def test_frame_weights_are_those_of_each_label() -> None:

@@ -1,0 +1,90 @@
+"""Random changes at probability 0 and 1, and crops within their ranges."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training.config import AugmentConfig
+from training.data.augment import augment_clip, draw_crop
+from training.data.splits import NO_MIRROR
+
+STILL = AugmentConfig(crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0)
+CLIP = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+def augment(config: AugmentConfig, *, clip: np.ndarray = CLIP, mirrored: tuple[int, ...] = (1, 0), size: int = 8):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    return augment_clip(
+        clip,
+        label_id=0,
+        mirrored=np.array(mirrored),
+        size_pixels=size,
+        config=config,
+        generator=np.random.default_rng(0),
+    )
+
+
+def test_nothing_changes_at_probability_zero() -> None:
+    clip, label_id = augment(STILL)
+    assert np.array_equal(clip, CLIP)
+    assert label_id == 0
+
+
+def test_mirrored_clip_takes_the_mirrored_label() -> None:
+    clip, label_id = augment(replace(STILL, flip_probability=1.0))
+    assert np.array_equal(clip, CLIP[:, :, ::-1])
+    assert label_id == 1
+
+
+def test_clip_without_mirrored_label_is_not_mirrored() -> None:
+    clip, label_id = augment(replace(STILL, flip_probability=1.0), mirrored=(NO_MIRROR, 0))
+    assert np.array_equal(clip, CLIP)
+    assert label_id == 0
+
+
+def test_grey_clip_has_equal_channels_of_the_luma() -> None:
+    clip, _ = augment(replace(STILL, grayscale_probability=1.0))
+    expected = np.rint(CLIP @ np.array([0.299, 0.587, 0.114], np.float32))
+    assert np.array_equal(clip, np.stack([expected] * 3, axis=-1))
+
+
+def test_all_frames_are_cropped_alike() -> None:
+    still = np.repeat(CLIP[:1], 3, axis=0)
+    clip, _ = augment(AugmentConfig(), clip=still, size=4)
+    assert clip.shape == (3, 4, 4, 3)
+    assert np.array_equal(clip[0], clip[2])
+
+
+def test_crops_keep_area_and_aspect() -> None:
+    generator = np.random.default_rng(0)
+    config = AugmentConfig(crop_area=(0.2, 0.5), crop_aspect=(0.5, 2.0))
+    boxes = np.array([draw_crop(60, 80, config=config, generator=generator) for _ in range(300)])
+    widths, heights = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    areas, aspects = widths * heights / (60 * 80), widths / heights
+    assert 0.2 - 1e-9 <= areas.min() < 0.25 < 0.45 < areas.max() <= 0.5 + 1e-9
+    assert 0.5 - 1e-9 <= aspects.min() < 0.6 < 1.7 < aspects.max() <= 2 + 1e-9
+    assert boxes.min() >= 0
+    assert boxes[:, 2].max() <= 80
+    assert boxes[:, 3].max() <= 60
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "box"), [(60, 80, (10, 0, 70, 60)), (80, 60, (0, 10, 60, 70)), (8, 8, (0, 0, 8, 8))]
+)
+def test_crop_that_never_fits_is_the_centred_square(height: int, width: int, box: tuple[int, ...]) -> None:
+    assert draw_crop(height, width, config=STILL, generator=np.random.default_rng(0)) == box
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop_area": (0.5, 0.2)}, r"crop_area is \(0.5, 0.2\); it must be a rising range above 0"),
+        ({"crop_aspect": (0.0, 1.0)}, r"crop_aspect is \(0.0, 1.0\)"),
+        ({"crop_area": (0.5, 1.5)}, r"crop_area is \(0.5, 1.5\); a crop covers at most 1"),
+        ({"flip_probability": 1.5}, "flip_probability is 1.5; a probability lies between 0 and 1"),
+        ({"grayscale_probability": -0.5}, "grayscale_probability is -0.5"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(STILL, **changes)  # type: ignore[arg-type]

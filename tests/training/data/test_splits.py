@@ -1,0 +1,37 @@
+"""Choosing splits, and labels in a mirror."""
+
+import pytest
+
+from service.contract.labels import Label
+from training.data.annotations import VideoData
+from training.data.splits import NO_MIRROR, mirrored_label_ids, select_split
+from training.errors import DataError
+
+
+def test_split_keeps_the_order_of_the_table(data: VideoData) -> None:
+    assert [each.video for each in select_split(data, "val")] == ["9.mp4", "10.mp4", "11.mp4"]
+
+
+def test_unknown_split_lists_the_known_ones(data: VideoData) -> None:
+    with pytest.raises(DataError, match=r"split is 'dev', but .* has novel, test, train, val"):
+        select_split(data, "dev")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["moving left", "moving right", "waving"], [1, 0, 2]),
+        (["Moving Left", "moving right"], [1, 0]),
+        (["moving left", "waving"], [NO_MIRROR, 1]),
+        (["turning clockwise", "turning counter-clockwise"], [1, 0]),
+        (["turning counterclockwise", "turning clockwise"], [1, NO_MIRROR]),
+        (["left to right", "right to left"], [1, 0]),
+        (["leftover cooking"], [0]),
+    ],
+)
+def test_direction_words_are_swapped(texts: list[str], expected: list[int]) -> None:
+    assert mirrored_label_ids([Label(text) for text in texts]).tolist() == expected
+
+
+def test_chinese_only_label_stays_itself() -> None:
+    assert mirrored_label_ids([Label(zh="挥手")]).tolist() == [0]

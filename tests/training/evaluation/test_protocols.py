@@ -1,0 +1,87 @@
+"""Protocols on a table of embeddings whose top-1 is known, read in each language."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.contract.labels import Label
+from service.contract.scoring import LabelBank
+from tests.training.tiny import MODEL
+from training.data.motion_shapes import motion_shapes_labels
+from training.evaluation.embed import EmbeddedSplit
+from training.evaluation.metrics import NO_OPPOSITE
+from training.evaluation.protocols import (
+    PROTOCOLS,
+    Reading,
+    choose_lambda,
+    list_readings,
+    measure,
+    opposite_label_ids,
+    score_split,
+)
+
+AXES = np.eye(4, dtype=np.float32)
+# English takes label 1 for 2 and 2 for 1, Chinese takes label 0 for 3; fused, 0 needs lambda > 0.526 and 2 < 0.586.
+ENGLISH = np.stack(
+    [0.9 * AXES[0] + np.sqrt(0.19) * AXES[3], (AXES[3] + AXES[2]) / np.sqrt(2), AXES[1], AXES[3]]
+).astype(np.float32)
+CHINESE = np.stack([(AXES[2] + AXES[3]) / np.sqrt(2), AXES[1], AXES[2], AXES[0]]).astype(np.float32)
+BANK = LabelBank(english=ENGLISH, chinese=CHINESE, words=AXES, word_counts=np.ones(4, np.int64))
+OPPOSITES = np.array([1, 0, NO_OPPOSITE, NO_OPPOSITE])
+
+
+def split_of(*label_ids: int) -> EmbeddedSplit:
+    features = np.stack([np.repeat(AXES[label][None, None], 2, axis=1) for label in label_ids])
+    return EmbeddedSplit(tuple(f"{number}.mp4" for number in range(len(label_ids))), np.array(label_ids), features)
+
+
+@pytest.mark.parametrize(("fusion_lambda", "top1"), [(1.0, 0.5), (0.0, 0.5), (0.5, 0.5), (0.55, 0.75)])
+def test_each_reading_has_its_own_top1(fusion_lambda: float, top1: float) -> None:
+    reading = Reading("reading", fusion_lambda, True)
+    embedded = split_of(0, 0, 1, 2)
+    scores = score_split(embedded, BANK, config=MODEL, reading=reading)
+    accuracy = measure(scores, embedded, reading=reading, opposites=OPPOSITES)
+    assert accuracy.top1 == top1
+    assert accuracy.top5 == 1.0
+
+
+def test_pairs_are_measured_on_the_score() -> None:
+    embedded, reading = split_of(0, 1), Reading("English", 1.0, True)
+    scores = score_split(embedded, BANK, config=MODEL, reading=reading)
+    assert measure(scores, embedded, reading=reading, opposites=OPPOSITES).pairs == 0.75
+
+
+def test_lambda_is_the_best_one_on_the_split() -> None:
+    fusion = choose_lambda(split_of(0, 0, 2), BANK, config=MODEL, split="val")
+    assert fusion.value == 0.55
+    assert fusion.chosen == "best top-1 (1.0000) on split 'val' among 0, 0.05 ... 1"
+
+
+def test_equal_lambdas_give_the_one_in_the_middle() -> None:
+    bank = replace(BANK, english=AXES, chinese=AXES)
+    assert choose_lambda(split_of(0, 1, 2, 3), bank, config=MODEL, split="val").value == 0.5
+
+
+def test_bilingual_model_is_read_in_four_ways() -> None:
+    readings = list_readings(fusion_lambda=0.35, has_chinese=True)
+    assert [(each.fusion_lambda, each.weigh_words) for each in readings] == [
+        (1.0, True), (0.0, True), (0.0, False), (0.35, True),
+    ]  # fmt: skip
+    assert [each.name for each in list_readings(fusion_lambda=1.0, has_chinese=False)] == ["English"]
+
+
+def test_opposites_are_the_reversed_actions_of_motion_shapes() -> None:
+    labels = [Label(each.en, each.zh) for each in motion_shapes_labels()]
+    opposites = opposite_label_ids(labels)
+    assert opposites.tolist() == [each.reversed_id for each in motion_shapes_labels()]
+    assert opposite_label_ids([labels[0], Label("waving"), Label(zh="挥手")]).tolist() == [NO_OPPOSITE] * 3
+    assert opposite_label_ids([labels[1], labels[0]]).tolist() == [1, 0]
+
+
+def test_protocols_are_known_by_their_names() -> None:
+    assert {name: (each.split, each.model) for name, each in PROTOCOLS.items()} == {
+        "open_vocabulary": ("test", "run"),
+        "novel_compositions": ("novel", "run"),
+        "frozen_baseline": ("test", "frozen"),
+    }

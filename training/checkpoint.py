@@ -1,0 +1,246 @@
+"""Folders of weights: backbones, which are frozen towers with their tokenizers, and the checkpoints of runs.
+
+A backbone folder holds ``backbone.json`` (sizes), ``clip.safetensors`` (OpenAI's names), ``chinese.safetensors``
+(Chinese-CLIP's names) and the two tokenizer files. A run folder holds ``config.json`` (the recipe), ``backbone/`` and
+``checkpoint/<step>/`` with the adapters and, beside them, what resuming needs. Loading is strict both ways.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from training.config import BackboneConfig, ModelConfig, Recipe
+from training.errors import RunError
+from training.models.builders import build_model
+from training.models.video_clip import Tokenizers, VideoCLIP
+
+BACKBONE_NAME, CONFIG_NAME, CHECKPOINT_NAME = "backbone", "config.json", "checkpoint"
+_CLIP, _CHINESE, _SIZES = "clip.safetensors", "chinese.safetensors", "backbone.json"
+_TOKENIZER_EN, _TOKENIZER_ZH = "tokenizer_en.json", "tokenizer_zh.json"
+_ADAPTERS, _STATE = "adapters.safetensors", "state.pt"
+# The temperature is a constant of the recipe, so the scale that CLIP was pre-trained with has no place in the model.
+_UNUSED = "logit_scale"
+Tensors = Mapping[str, Tensor]
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Frozen towers: sizes, tensors by their released names, and tokenizers."""
+
+    config: BackboneConfig
+    clip: Tensors
+    chinese: Tensors | None
+    tokenizers: Tokenizers
+
+    def configure(self, config: ModelConfig) -> ModelConfig:
+        """Give a model's config the sizes and the preprocessing of these towers."""
+        own = self.config
+        return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=own.preprocessing)
+
+    def build(self, config: ModelConfig) -> VideoCLIP:
+        """Build a model on these towers; its adapters are new.
+
+        Raises:
+            RunError: a tensor is missing, unexpected or of another shape; every such tensor is named.
+        """
+        model = build_model(self.configure(config), tokenizers=self.tokenizers)
+        visual = {name.removeprefix("visual."): t for name, t in self.clip.items() if name.startswith("visual.")}
+        text = {name: t for name, t in self.clip.items() if not name.startswith("visual.") and name != _UNUSED}
+        load_strictly(model.video.visual, visual, source="the backbone's image tower")
+        load_strictly(model.english, text, source="the backbone's English tower")
+        if model.chinese is not None:
+            load_strictly(model.chinese, self.chinese or {}, source="the backbone's Chinese tower")
+        return model
+
+
+def write_backbone(
+    directory: Path,
+    *,
+    config: BackboneConfig,
+    clip: Tensors,
+    chinese: Tensors | None,
+    tokenizer_en: Tokenizer,
+    tokenizer_zh: Tokenizer | None,
+) -> None:
+    """Write a backbone folder; it appears whole or not at all.
+
+    Raises:
+        RunError: the folder exists.
+    """
+    if directory.exists():
+        raise RunError(f"{directory} exists; choose another folder or remove it")
+    unfinished = _begin(directory)
+    _save(clip, unfinished / _CLIP)
+    tokenizer_en.save(str(unfinished / _TOKENIZER_EN))
+    if chinese is not None:
+        _save(chinese, unfinished / _CHINESE)
+    if tokenizer_zh is not None:
+        tokenizer_zh.save(str(unfinished / _TOKENIZER_ZH))
+    (unfinished / _SIZES).write_text(render_config(config), encoding="utf-8")
+    unfinished.rename(directory)
+
+
+def read_backbone(directory: Path) -> Backbone:
+    """Read a backbone folder.
+
+    Raises:
+        RunError: it is none, or a file is missing or broken.
+        BundleError: a tokenizer file is broken.
+    """
+    config = read_config(directory / _SIZES, kind=BackboneConfig)
+    chinese = config.chinese is not None
+    english_tokenizer = EnglishTokenizer.from_file(directory / _TOKENIZER_EN, max_length=config.clip.context_length)
+    chinese_tokenizer = (
+        ChineseTokenizer.from_file(directory / _TOKENIZER_ZH, max_length=config.max_length_zh) if chinese else None
+    )
+    return Backbone(
+        config,
+        _load(directory / _CLIP),
+        _load(directory / _CHINESE) if chinese else None,
+        Tokenizers(english_tokenizer, chinese_tokenizer),
+    )
+
+
+def copy_backbone(source: Path, run_dir: Path) -> Path:
+    """Copy a backbone into a run, which thereby needs nothing else; an existing copy is kept."""
+    target = run_dir / BACKBONE_NAME
+    if not target.exists():
+        read_config(source / _SIZES, kind=BackboneConfig)
+        unfinished = _begin(target)
+        shutil.copytree(source, unfinished, dirs_exist_ok=True)
+        unfinished.rename(target)
+    return target
+
+
+def write_checkpoint(run_dir: Path, *, model: VideoCLIP, step: int, state: dict[str, Any]) -> None:
+    """Write the adapters after ``step`` steps with what resuming needs, then remove older checkpoints."""
+    target = run_dir / CHECKPOINT_NAME / f"{step:08d}"
+    if target.exists():
+        return
+    unfinished = _begin(target)
+    _save(adapter_state(model), unfinished / _ADAPTERS)
+    torch.save({"step": step, **state}, unfinished / _STATE)
+    unfinished.rename(target)
+    for other in target.parent.iterdir():
+        if other != target:
+            shutil.rmtree(other)
+
+
+def latest_checkpoint(run_dir: Path) -> Path:
+    """Find the checkpoint folder of a run.
+
+    Raises:
+        RunError: the run has none.
+    """
+    folders = sorted((run_dir / CHECKPOINT_NAME).glob("[0-9]*"))
+    if not folders:
+        raise RunError(f"{run_dir} holds no checkpoint; give the folder that `duoact-train fit --out` wrote")
+    return folders[-1]
+
+
+def read_checkpoint(run_dir: Path, *, model: VideoCLIP) -> dict[str, Any]:
+    """Load a run's adapters into its model and return what resuming needs, ``step`` included.
+
+    Raises:
+        RunError: there is no checkpoint, or a tensor is missing, unexpected or of another shape.
+    """
+    folder = latest_checkpoint(run_dir)
+    tensors = _load(folder / _ADAPTERS)
+    frozen = {name: tensor for name, tensor in model.state_dict().items() if name not in adapter_state(model)}
+    load_strictly(model, {**frozen, **tensors}, source=str(folder / _ADAPTERS))
+    state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+    return state
+
+
+def load_model(run_dir: Path) -> VideoCLIP:
+    """Load a run's model for evaluation.
+
+    Raises:
+        RunError: the folder is not a run, or its weights are not those of its config.
+    """
+    recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
+    model = read_backbone(run_dir / BACKBONE_NAME).build(recipe.model)
+    read_checkpoint(run_dir, model=model)
+    return model.eval()
+
+
+def adapter_state(model: VideoCLIP) -> dict[str, Tensor]:
+    """Everything that training changes: trainable parameters and the running statistics beside them."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+
+
+def load_strictly(module: nn.Module, tensors: Tensors, *, source: str) -> None:
+    """Load tensors into a module whose names and shapes they must match exactly.
+
+    Raises:
+        RunError: names every missing, unexpected and misshapen tensor.
+    """
+    expected = module.state_dict()
+    shapes = [f"{name} is {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}" for name, tensor in expected.items()
+              if name in tensors and tensors[name].shape != tensor.shape]  # fmt: skip
+    problems = {
+        "missing": sorted(set(expected) - set(tensors)),
+        "unexpected": sorted(set(tensors) - set(expected)),
+        "of another shape": shapes,
+    }
+    if any(problems.values()):
+        sentence = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+        raise RunError(f"{source} does not fit the model. {sentence}")
+    module.load_state_dict(dict(tensors))
+
+
+def render_config(config: object) -> str:
+    """Render a config as JSON text with a final newline."""
+    values = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
+def read_config(path: Path, *, kind: type[Config]) -> Config:
+    """Read a config that ``render_config`` wrote.
+
+    Raises:
+        RunError: the file is missing, or a key is missing, unknown or has an impossible value.
+    """
+    if not path.is_file():
+        folder = "backbone" if kind is BackboneConfig else "run"
+        raise RunError(f"{path.parent} is not a {folder} folder: it has no {path.name}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        config = TypeAdapter(kind).validate_python(values)
+    except (ValidationError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    if json.loads(render_config(config)) != values:
+        raise RunError(f"{path} has keys that {kind.__name__} does not have, or lacks some; it is of another version")
+    return config
+
+
+def _begin(target: Path) -> Path:
+    """Make an empty folder beside the target, to be renamed to it."""
+    unfinished = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    return unfinished
+
+
+def _save(tensors: Tensors, path: Path) -> None:
+    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, path)
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error

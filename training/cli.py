@@ -1,0 +1,167 @@
+"""The command `duoact-train`: reads arguments, calls the training parts, prints; what they do lives elsewhere."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+
+from service.contract.errors import DuoActError
+from service.contract.labels import read_label_file
+from service.contract.views import ViewPlan
+from training.checkpoint import load_model
+from training.data.annotations import LABELS_NAME, read_video_data
+from training.demo.build import build_demo, plan_demo, plan_miniature
+from training.errors import SettingError
+from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
+from training.evaluation.protocols import PROTOCOLS
+from training.export.bundle import export_bundle
+from training.export.graphs import Format
+from training.export.verify import verify_bundle
+from training.fit import Workplace, fit
+from training.model_card import configure_method, describe_model, render_groups
+from training.overrides import override, parse_settings
+from training.progress import show_fit
+from training.provenance import choose_fusion, describe_provenance
+from training.recipes import find_recipe
+
+app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
+_EXIT_FAILED = 1
+
+DataOption = Annotated[Path, typer.Option(help="Folder with labels.csv and annotations.csv.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="A field of the config, as key=value; repeatable.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that decode videos.")]
+
+
+@app.command("demo")
+def demo_command(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("model_repository/demo"),
+    work: Annotated[
+        Path, typer.Option(help="Folder for data, towers and run; what is there is not made again.")
+    ] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of data, towers and adapters.")] = 0,
+    workers: WorkersOption = 2,
+    miniature: Annotated[bool, typer.Option("--miniature", help="Take the same path in a minute or two.")] = False,
+) -> None:
+    """Build the demo bundle from nothing: render, pre-train, align, fit, evaluate, export, verify."""
+    with _clear_errors() as console:
+        plan = plan_miniature(seed=seed) if miniature else plan_demo(seed=seed)
+        build_demo(plan, out=out, work=work, num_workers=workers, console=console)
+
+
+@app.command("fit")
+def fit_command(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe.")],
+    *,
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    backbone: Annotated[Path | None, typer.Option(help="Folder of the frozen towers to start from.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames. [default: in the run]")] = None,
+    settings: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    workers: WorkersOption = 2,
+) -> None:
+    """Fit a recipe's adapters on a data folder."""
+    with _clear_errors() as console, show_fit(console) as begin:
+        fit(
+            override(find_recipe(recipe), parse_settings(settings or [])),
+            data=read_video_data(data),
+            workplace=Workplace(run_dir=out, cache_dir=cache or out / "frames", num_workers=workers),
+            backbone_dir=backbone,
+            resume=resume,
+            begin=begin,
+        )
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    *,
+    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")],
+    data: DataOption,
+    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = "1x1",
+    fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English; else chosen.")] = None,
+    select_on: Annotated[str, typer.Option(help="Split on which lambda is chosen.")] = "val",
+    workers: WorkersOption = 2,
+) -> None:
+    """Evaluate a run by a protocol; report and rankings go to its folder."""
+    with _clear_errors() as console:
+        if protocol not in PROTOCOLS:
+            raise SettingError(f"protocol is {protocol!r}; known are {', '.join(PROTOCOLS)}")
+        plan = ViewPlan.parse(views)
+        evaluate(
+            run,
+            data=read_video_data(data),
+            protocol=PROTOCOLS[protocol],
+            settings=Settings(plan=plan, fusion_lambda=fusion_lambda, select_on=select_on, num_workers=workers),
+        )
+        console.print(Markdown((run / EVALUATION_NAME / f"{protocol}.md").read_text(encoding="utf-8")))
+
+
+@app.command("export")
+def export_command(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    graph_format: Annotated[Format, typer.Option("--format", help="Format of the graphs.")] = "onnx",
+    name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
+) -> None:
+    """Export a run as a bundle, with the labels it was fitted on as a label set."""
+    with _clear_errors():
+        model, provenance = load_model(run).cpu(), describe_provenance(run)
+        export_bundle(
+            model,
+            out,
+            name=name or out.resolve().name,
+            label_sets={provenance.training_data["name"]: read_label_file(run / LABELS_NAME)},
+            fusion=choose_fusion(run, has_chinese=model.chinese is not None),
+            provenance=provenance,
+            format=graph_format,
+        )
+
+
+@app.command("verify")
+def verify_command(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    *,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run it was exported from, to compare with.")] = None,
+) -> None:
+    """Prove that a bundle gives the same answers on every engine."""
+    with _clear_errors() as console:
+        verify_bundle(bundle, model=None if run is None else load_model(run).cpu(), console=console)
+
+
+@app.command("info")
+def info_command(
+    method: Annotated[str, typer.Argument(help="Name of the method.")],
+    *,
+    backbone: Annotated[str, typer.Option(help="An open_clip architecture.")] = "ViT-B-16-quickgelu",
+    frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 8,
+    settings: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count parameters by group and multiply-accumulates of a view; needs no weights."""
+    with _clear_errors() as console:
+        config = configure_method(method, architecture=backbone, num_frames=frames)
+        card = describe_model(override(config, parse_settings(settings or [])))
+        if as_json:
+            typer.echo(json.dumps(card.to_json(), indent=2))
+            return
+        console.print(render_groups(card.groups))
+        console.print(f"{card.gmacs_per_view} GMACs a view")
+
+
+@contextmanager
+def _clear_errors() -> Iterator[Console]:
+    """Turn an error that is meant for people into one line and a failure."""
+    try:
+        yield Console()
+    except DuoActError as error:
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
+        raise typer.Exit(_EXIT_FAILED) from error

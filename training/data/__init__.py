@@ -1,0 +1,1 @@
+"""Video data: annotations, splits, sampling, loading, and the synthetic world MotionShapes."""

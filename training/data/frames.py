@@ -1,0 +1,174 @@
+"""Training frames: decoded once into a memory-mapped file, or anew for every clip.
+
+Frames are resized by the model's rule and not cropped, so that augmentation can choose the crop. Nothing here imports
+torch: decoding processes start fast and stay small.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int64, UInt8
+from PIL import Image
+from rich.progress import track
+
+from service.contract.decode import decode_frames
+from service.contract.errors import VideoError
+from service.contract.manifest import Preprocessing
+from service.contract.preprocess import RESAMPLING, resized_shape
+from service.contract.sampling import sample_clips
+from training.errors import DataError
+
+Select = Callable[[int], Int[np.ndarray, " N"]]
+Frames = UInt8[np.ndarray, "N H W 3"]
+_NUM_NAMED = 5
+
+
+@dataclass(frozen=True)
+class DecodedFrames:
+    """Decode the chosen frames of a video whenever they are asked for."""
+
+    videos: tuple[Path, ...]
+    preprocessing: Preprocessing
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def read(self, index: int, *, select: Select) -> Frames:
+        """Decode the chosen frames.
+
+        Raises:
+            DataError: the video does not decode; it is named.
+        """
+        try:
+            return _decode(self.videos[index], select=select, preprocessing=self.preprocessing)
+        except VideoError as error:
+            raise DataError(f"{self.videos[index]}: {error}") from error
+
+
+@dataclass(frozen=True)
+class StoredFrames:
+    """Frames of all videos in one memory-mapped file, which processes share through the page cache.
+
+    ``shapes`` holds the number of frames, height and width of each video, ``offsets`` where its first byte lies.
+    """
+
+    pixels: UInt8[np.ndarray, " bytes"]
+    shapes: Int64[np.ndarray, "videos 3"]
+    offsets: Int64[np.ndarray, " videos"]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def read(self, index: int, *, select: Select) -> Frames:
+        """Copy the chosen frames out of the file."""
+        num_frames, height, width = self.shapes[index].tolist()
+        start = int(self.offsets[index])
+        stored = self.pixels[start : start + num_frames * height * width * 3]
+        return np.asarray(stored.reshape(num_frames, height, width, 3)[select(num_frames)])
+
+
+FrameSource = DecodedFrames | StoredFrames
+
+
+def store_frames(
+    videos: Sequence[Path],
+    *,
+    directory: Path,
+    preprocessing: Preprocessing,
+    max_frames: int,
+    limit_bytes: int,
+    num_workers: int,
+) -> StoredFrames:
+    """Decode videos with several processes into a file of ``directory``, or open the file that an earlier call wrote.
+
+    Of a longer video ``max_frames`` evenly spread frames are kept.
+
+    Raises:
+        DataError: the frames take more than ``limit_bytes``, or videos do not decode; those are named.
+    """
+    name = _key(videos, preprocessing=preprocessing, max_frames=max_frames)
+    index_path, pixels_path = directory / f"{name}.npy", directory / f"{name}.frames"
+    if not index_path.is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        read = partial(_read_evenly, preprocessing=preprocessing, max_frames=max_frames)
+        shapes = _write_frames(_map(read, videos, num_workers=num_workers), path=pixels_path, limit_bytes=limit_bytes)
+        # Written last: without the index the pixels do not count.
+        unfinished = index_path.with_suffix(".partial.npy")
+        np.save(unfinished, shapes)
+        unfinished.replace(index_path)
+    shapes = np.load(index_path)
+    sizes = shapes.prod(axis=1) * 3
+    return StoredFrames(np.memmap(pixels_path, dtype=np.uint8, mode="r"), shapes, np.cumsum(sizes) - sizes)
+
+
+def _write_frames(decoded: Iterator[Frames | str], *, path: Path, limit_bytes: int) -> Int64[np.ndarray, "videos 3"]:
+    """Append the frames of each video to a file; returns their shapes."""
+    shapes: list[tuple[int, ...]] = []
+    problems: list[str] = []
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        for frames in decoded:
+            if isinstance(frames, str):
+                problems.append(frames)
+                continue
+            file.write(frames.tobytes())
+            shapes.append(frames.shape[:3])
+            if file.tell() > limit_bytes:
+                unfinished.unlink()
+                raise DataError(
+                    f"the frames of the first {len(shapes)} videos take {file.tell()} bytes; frame_cache_bytes is "
+                    f"{limit_bytes}: raise it, lower max_cached_frames, or set it to 0 to decode every clip anew"
+                )
+    if problems:
+        unfinished.unlink()
+        named = "; ".join(problems[:_NUM_NAMED])
+        raise DataError(f"{len(problems)} videos do not decode: {named}; repair them or remove their annotations")
+    unfinished.replace(path)
+    return np.array(shapes, dtype=np.int64)
+
+
+def _map(read: Callable[[Path], Frames | str], videos: Sequence[Path], *, num_workers: int) -> Iterator[Frames | str]:
+    """Decode in order, in bounded batches so that finished videos do not pile up."""
+    batch = 32 * num_workers
+    # spawn: threads of torch in this process must not be forked.
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        for first in track(range(0, len(videos), batch), description="decoding training videos"):
+            yield from pool.map(read, videos[first : first + batch], chunksize=4)
+
+
+def _read_evenly(video: Path, *, preprocessing: Preprocessing, max_frames: int) -> Frames | str:
+    """Decode a video; a problem comes back as a sentence, so that one run names all bad videos."""
+    try:
+        return _decode(video, select=partial(_spread, max_frames=max_frames), preprocessing=preprocessing)
+    except VideoError as error:
+        return f"{video}: {error}"
+
+
+def _spread(num_frames: int, *, max_frames: int) -> Int64[np.ndarray, " N"]:
+    if num_frames <= max_frames:
+        return np.arange(num_frames)
+    return sample_clips(num_frames, num_frames_per_clip=max_frames, num_clips=1)[0]
+
+
+def _decode(video: Path, *, select: Select, preprocessing: Preprocessing) -> Frames:
+    return decode_frames(video, select=select, transform=partial(_resize, preprocessing=preprocessing)).frames
+
+
+def _resize(frame: UInt8[np.ndarray, "H W 3"], *, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
+    height, width = resized_shape(frame.shape[0], frame.shape[1], preprocessing=preprocessing)
+    image = Image.fromarray(frame).resize((width, height), resample=RESAMPLING[preprocessing.interpolation])
+    return np.asarray(image)
+
+
+def _key(videos: Sequence[Path], *, preprocessing: Preprocessing, max_frames: int) -> str:
+    """Name the file after all that decides its content."""
+    files = [(str(video), video.stat().st_size, video.stat().st_mtime_ns) for video in videos]
+    text = json.dumps([files, preprocessing.model_dump(mode="json"), max_frames])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""Which annotations belong to a split, and which labels mirror each other."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+from service.contract.labels import Label, text_key
+from training.data.annotations import Annotation, VideoData
+from training.errors import DataError
+
+NO_MIRROR = -1
+# Words that a mirror turns into each other.
+_MIRRORED = {
+    "left": "right",
+    "clockwise": "counter-clockwise",
+    "counterclockwise": "clockwise",
+    "anticlockwise": "clockwise",
+    "anti-clockwise": "clockwise",
+}
+_OPPOSITE = {**{b: a for a, b in _MIRRORED.items() if b != "clockwise"}, **_MIRRORED}
+_DIRECTION = re.compile(rf"\b(?:{'|'.join(sorted(_OPPOSITE, key=len, reverse=True))})\b")
+
+
+def select_split(data: VideoData, split: str) -> tuple[Annotation, ...]:
+    """Select a split's annotations, in the order of the table.
+
+    Raises:
+        DataError: the data has no such split; the message lists those it has.
+    """
+    chosen = tuple(each for each in data.annotations if each.split == split)
+    if not chosen:
+        known = sorted({each.split for each in data.annotations})
+        raise DataError(f"split is {split!r}, but {data.directory} has {', '.join(known)}; choose one of these")
+    return chosen
+
+
+def mirrored_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
+    """Find the label that each label becomes in a mirror: itself, its counterpart, or ``NO_MIRROR``.
+
+    Labels without a word of direction in their English text stay themselves. "moving left" becomes "moving right" if
+    that label exists; otherwise such a video must not be mirrored.
+    """
+    id_of = {text_key(label.en): index for index, label in enumerate(labels) if label.en is not None}
+    mirrored = [index if label.en is None else id_of.get(_mirror_text(label.en), NO_MIRROR)
+                for index, label in enumerate(labels)]  # fmt: skip
+    return np.array(mirrored, dtype=np.int64)
+
+
+def _mirror_text(text: str) -> str:
+    return _DIRECTION.sub(lambda match: _OPPOSITE[match[0]], text_key(text))

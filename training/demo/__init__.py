@@ -1,0 +1,1 @@
+"""The demo world: stills with captions, tokenizers, and the tiny bilingual CLIP learned from them."""

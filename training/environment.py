@@ -1,0 +1,41 @@
+"""What a run was made with: commit, package versions and hardware, for the records beside its weights."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("duoact", "torch", "open_clip_torch", "accelerate", "numpy", "av", "tokenizers", "safetensors")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Describe the program and the machine."""
+    return {
+        "git_commit": read_git_commit(),
+        "package_versions": {name: version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name(),
+        "num_cpus": os.cpu_count(),
+        "num_threads": torch.get_num_threads(),
+    }
+
+
+def read_git_commit() -> str | None:
+    """Return the commit of the checkout this package runs from, or None outside of one."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _cpu_name() -> str:
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

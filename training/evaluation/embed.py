@@ -1,0 +1,104 @@
+"""Embedding the videos of a split and the labels of a data set; videos are decoded and cut exactly as in the service.
+
+Frame features are cached by the content of the videos and of the video tower's weights.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from rich.progress import track
+
+from service.contract.labels import Label
+from service.contract.manifest import Sampling, file_digest
+from service.contract.scoring import LabelBank
+from service.contract.views import ViewPlan
+from training.data.annotations import VideoData
+from training.data.splits import select_split
+from training.data.views import read_all_views
+from training.errors import DataError
+from training.models.video_clip import VideoCLIP
+
+
+@dataclass(frozen=True)
+class EmbeddedSplit:
+    """Frame features of a split's videos, with their labels; ``videos`` are paths relative to the data folder."""
+
+    videos: tuple[str, ...]
+    label_ids: Int64[np.ndarray, " N"]
+    features: Float32[np.ndarray, "N V K D"]
+
+
+def embed_split(
+    model: VideoCLIP, *, data: VideoData, split: str, plan: ViewPlan, cache_dir: Path, num_workers: int
+) -> EmbeddedSplit:
+    """Encode all videos of a split, or read their features from the cache.
+
+    Raises:
+        DataError: no such split, or videos that do not decode; those are named.
+    """
+    annotations = select_split(data, split)
+    videos = [data.path_of(each) for each in annotations]
+    path = cache_dir / f"{_key(model, videos=videos, plan=plan)}.npy"
+    if not path.is_file():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".partial.npy")
+        np.save(unfinished, _encode(model, videos=videos, plan=plan, num_workers=num_workers))
+        unfinished.replace(path)
+    label_ids = np.array([each.label_id for each in annotations])
+    return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, np.load(path))
+
+
+def embed_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBank:
+    """Encode labels that all have the languages of the model.
+
+    Raises:
+        DataError: a label lacks a language.
+    """
+    needs_chinese = model.chinese is not None
+    if lacking := [str(each) for each in labels if each.en is None or (needs_chinese and each.zh is None)]:
+        raise DataError(f"evaluation needs texts in every language of the model; {', '.join(lacking[:5])} lack one")
+    text = model.encode_text_en([each.en or "" for each in labels])
+    chinese = model.encode_text_zh([each.zh or "" for each in labels]).cpu().numpy() if needs_chinese else None
+    return LabelBank(
+        english=text.embedding.cpu().numpy(),
+        chinese=chinese,
+        words=text.words.cpu().numpy(),
+        word_counts=text.word_counts.cpu().numpy(),
+    )
+
+
+@torch.inference_mode()
+def _encode(
+    model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, num_workers: int
+) -> Float32[np.ndarray, "N V K D"]:
+    """Decode in other processes and encode in this one, a bounded number of videos at a time."""
+    model.eval()
+    device = next(model.parameters()).device
+    features = []
+    views = read_all_views(
+        videos,
+        preprocessing=model.config.preprocessing,
+        sampling=Sampling(rule="segment_centres", num_frames=model.config.num_frames),
+        plan=plan,
+        num_workers=num_workers,
+    )
+    for own in track(views, total=len(videos), description="embedding videos"):
+        features.append(model.encode_video(torch.from_numpy(own).to(device)).float().cpu().numpy())
+    return np.stack(features)
+
+
+def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
+    """Name the features after all that decides them."""
+    digest = hashlib.sha256()
+    for name, tensor in model.video.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    settings = [model.config.num_frames, model.config.preprocessing.model_dump(mode="json"), str(plan)]
+    digest.update(json.dumps([*settings, *(file_digest(video) for video in videos)]).encode())
+    return digest.hexdigest()[:16]

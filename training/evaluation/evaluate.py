@@ -1,0 +1,137 @@
+"""Evaluating one run by one protocol: load, embed, choose lambda, score, measure, write."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from service.contract.manifest import Lambda
+from service.contract.scoring import LabelBank
+from service.contract.views import ViewPlan
+from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_backbone, read_config
+from training.config import Recipe
+from training.data.annotations import VideoData
+from training.environment import describe_environment
+from training.errors import SettingError
+from training.evaluation.embed import EmbeddedSplit, embed_labels, embed_split
+from training.evaluation.protocols import (
+    Protocol,
+    choose_lambda,
+    list_readings,
+    measure,
+    opposite_label_ids,
+    score_split,
+)
+from training.evaluation.report import Report, rank_videos, write_report
+from training.models.video_clip import VideoCLIP
+
+EVALUATION_NAME = "evaluation"
+NUM_RANKED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a protocol is run: views a video, and the weight of English or the split to choose it on."""
+
+    plan: ViewPlan = field(default_factory=ViewPlan)
+    fusion_lambda: float | None = None
+    select_on: str = "val"
+    num_workers: int = 2
+
+
+def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings) -> Report:
+    """Evaluate a run and write the report and the rankings into its folder.
+
+    Raises:
+        SettingError: lambda would be chosen on the split that is reported, or lies outside [0, 1].
+        RunError: the folder is not a run.
+        DataError: the data lacks a split, or a video does not decode.
+    """
+    _check(settings, protocol)
+    started = time.perf_counter()
+    directory = run_dir / EVALUATION_NAME
+    model = _load(run_dir, protocol=protocol)
+    bank = embed_labels(model, data.labels)
+    embed = partial(
+        embed_split,
+        model,
+        data=data,
+        plan=settings.plan,
+        cache_dir=directory / "features",
+        num_workers=settings.num_workers,
+    )
+    fusion = _fusion(embed, bank, model=model, settings=settings)
+    embedded = embed(split=protocol.split)
+    readings = list_readings(fusion_lambda=fusion.value, has_chinese=bank.chinese is not None)
+    scores = [score_split(embedded, bank, config=model.config, reading=reading) for reading in readings]
+    opposites = opposite_label_ids(data.labels)
+    report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, fusion=fusion)
+    report = replace(
+        report,
+        num_videos=len(embedded.videos),
+        accuracies=tuple(
+            measure(own, embedded, reading=reading, opposites=opposites)
+            for own, reading in zip(scores, readings, strict=True)
+        ),
+        seconds=round(time.perf_counter() - started, 1),
+    )
+    # The last reading is the one that the service uses: fused, or English alone.
+    write_report(directory, report, rankings=rank_videos(scores[-1], embedded, labels=data.labels, top_k=NUM_RANKED))
+    return report
+
+
+def _check(settings: Settings, protocol: Protocol) -> None:
+    if settings.fusion_lambda is None and settings.select_on == protocol.split:
+        raise SettingError(
+            f"lambda would be chosen on split {settings.select_on!r}, which is the one reported; choose another, or "
+            "give --lambda"
+        )
+    if settings.fusion_lambda is not None and not 0 <= settings.fusion_lambda <= 1:
+        raise SettingError(f"lambda is {settings.fusion_lambda}; it must be between 0 (Chinese) and 1 (English)")
+
+
+def _load(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
+    model = load_model(run_dir)
+    if protocol.model == "frozen":
+        frozen = replace(model.config, method="vanilla", temporal_prompts=None, aggregation="mean")
+        model = read_backbone(run_dir / BACKBONE_NAME).build(frozen)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _fusion(embed: Callable[..., EmbeddedSplit], bank: LabelBank, *, model: VideoCLIP, settings: Settings) -> Lambda:
+    if settings.fusion_lambda is not None:
+        return Lambda(value=settings.fusion_lambda, chosen="given")
+    if bank.chinese is None:
+        return Lambda(value=1.0, chosen="no Chinese branch")
+    return choose_lambda(embed(split=settings.select_on), bank, config=model.config, split=settings.select_on)
+
+
+def _describe(
+    run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, fusion: Lambda
+) -> Report:
+    """State the circumstances of an evaluation; its figures are still empty."""
+    recipe, config = read_config(run_dir / CONFIG_NAME, kind=Recipe), model.config
+    return Report(
+        protocol=protocol.name,
+        model=protocol.model,
+        data=data.name,
+        data_digest=data.digest,
+        split=protocol.split,
+        num_videos=0,
+        num_labels=len(data.labels),
+        views=str(settings.plan),
+        num_frames=config.num_frames,
+        template_en=config.template_en,
+        template_zh=config.template_zh,
+        word_set=config.word_set,
+        aggregation=config.aggregation,
+        fusion=fusion,
+        recipe=recipe.name,
+        seed=recipe.fit.seed,
+        hardware=describe_environment()["device"],
+        seconds=0.0,
+        accuracies=(),
+    )

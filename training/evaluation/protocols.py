@@ -1,0 +1,159 @@
+"""Evaluation protocols: which model, on which split, scored in which languages.
+
+Every score comes from ``service.contract.scoring``. Accuracies of score tables are in ``metrics``, files in ``report``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from service.contract.labels import Label
+from service.contract.manifest import Lambda, Scoring
+from service.contract.scoring import LabelBank, Scores, score_labels
+from training.config import ModelConfig
+from training.data.motion_shapes import motion_shapes_labels
+from training.evaluation.embed import EmbeddedSplit
+from training.evaluation.metrics import NO_OPPOSITE, pair_accuracy, top_k_accuracy
+
+LAMBDA_STEPS = 20
+UNTUNED_LAMBDA = 0.5
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is measured: a split, scored over all labels of the data, by the run's model or by its frozen CLIP.
+
+    The frozen model has no adapters and averages its frames.
+    """
+
+    name: str
+    split: str
+    model: Literal["run", "frozen"] = "run"
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Protocol("open_vocabulary", "test"),
+            Protocol("novel_compositions", "novel"),
+            Protocol("frozen_baseline", "test", "frozen"),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read the labels: the weight of English, and whether English words weigh the frames."""
+
+    name: str
+    fusion_lambda: float
+    weigh_words: bool
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracies of one reading, as shares; ``pairs`` is None where no label has an opposite in time."""
+
+    reading: str
+    fusion_lambda: float
+    top1: float
+    top5: float
+    pairs: float | None
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores of all labels for every video of a split."""
+
+    per_video: tuple[Scores, ...]
+
+    @property
+    def score(self) -> Float32[np.ndarray, "N L"]:
+        """Scores, averaged over views."""
+        return np.stack([each.score for each in self.per_video])
+
+    @property
+    def ranking(self) -> Int64[np.ndarray, "N L"]:
+        """Labels of every video from best to worst."""
+        return np.stack([each.ranking for each in self.per_video])
+
+
+def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, ...]:
+    """List how a bilingual model is read: each language alone, fused, and Chinese where no English text is known."""
+    english = Reading("English", 1.0, True)
+    if not has_chinese:
+        return (english,)
+    return (
+        english,
+        Reading("Chinese", 0.0, True),
+        Reading("Chinese, frames averaged", 0.0, False),
+        Reading("fused", fusion_lambda, True),
+    )
+
+
+def score_split(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, reading: Reading) -> SplitScores:
+    """Score every label for every video of a split."""
+    scoring = Scoring(
+        aggregation=config.aggregation,
+        word_set=config.word_set,
+        renormalise=config.renormalise,
+        tau=config.tau,
+        fusion=Lambda(value=reading.fusion_lambda, chosen=reading.name),
+    )
+    return SplitScores(
+        tuple(
+            score_labels(
+                features,
+                bank,
+                scoring=scoring,
+                fusion_lambda=reading.fusion_lambda,
+                weigh_words=reading.weigh_words,
+            )
+            for features in embedded.features
+        )
+    )
+
+
+def measure(
+    scores: SplitScores, embedded: EmbeddedSplit, *, reading: Reading, opposites: Int64[np.ndarray, " L"]
+) -> Accuracy:
+    """Compute the accuracies of one reading."""
+    ranking = scores.ranking
+    return Accuracy(
+        reading=reading.name,
+        fusion_lambda=reading.fusion_lambda,
+        top1=top_k_accuracy(ranking, embedded.label_ids, k=1),
+        top5=top_k_accuracy(ranking, embedded.label_ids, k=5),
+        pairs=pair_accuracy(scores.score, embedded.label_ids, opposites=opposites),
+    )
+
+
+def choose_lambda(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, split: str) -> Lambda:
+    """Choose the weight of English by top-1 on a validation split, in steps of 0.05.
+
+    Among equals the one nearest to 0.5 is chosen.
+    """
+    values = [step / LAMBDA_STEPS for step in range(LAMBDA_STEPS + 1)]
+    top1 = [_top1(embedded, bank, config=config, value=value) for value in values]
+    best = min(zip(values, top1, strict=True), key=lambda pair: (-pair[1], abs(pair[0] - UNTUNED_LAMBDA)))
+    return Lambda(value=best[0], chosen=f"best top-1 ({best[1]:.4f}) on split {split!r} among 0, 0.05 ... 1")
+
+
+def opposite_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
+    """Find the label that plays each label backwards, where both are labels of MotionShapes."""
+    known = motion_shapes_labels()
+    reversed_text = {each.en: known[each.reversed_id].en for each in known}
+    id_of = {label.en: index for index, label in enumerate(labels)}
+    opposites = [id_of.get(reversed_text.get(label.en or "", ""), NO_OPPOSITE) for label in labels]
+    return np.array(opposites, dtype=np.int64)
+
+
+def _top1(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, value: float) -> float:
+    scores = score_split(embedded, bank, config=config, reading=Reading("fused", value, True))
+    return top_k_accuracy(scores.ranking, embedded.label_ids, k=1)

@@ -1,0 +1,99 @@
+"""Reports of an evaluation: figures as JSON and Markdown, and the ranking of every video as JSON lines."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from service.contract.labels import Label
+from service.contract.manifest import Lambda
+from service.contract.scoring import Scores
+from training.evaluation.embed import EmbeddedSplit
+from training.evaluation.protocols import Accuracy, SplitScores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Figures of one protocol, with all that a reader needs to make them again."""
+
+    protocol: str
+    model: str
+    data: str
+    data_digest: str
+    split: str
+    num_videos: int
+    num_labels: int
+    views: str
+    num_frames: int
+    template_en: str
+    template_zh: str
+    word_set: str
+    aggregation: str
+    fusion: Lambda
+    recipe: str
+    seed: int
+    hardware: str
+    seconds: float
+    accuracies: tuple[Accuracy, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {**asdict(self), "fusion": self.fusion.model_dump(mode="json")}
+
+
+def render_markdown(report: Report) -> str:
+    """Render a report for people."""
+    facts = {key: value for key, value in report.to_json().items() if key not in ("accuracies", "fusion", "protocol")}
+    lines = [
+        f"# {report.protocol}",
+        "",
+        "| labels read as | lambda | top-1 | top-5 | pairs (chance 50 %) |",
+        "|---|---|---|---|---|",
+        *(_row(each) for each in report.accuracies),
+        "",
+        f"- lambda: {report.fusion.value} ({report.fusion.chosen})",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(directory: Path, report: Report, *, rankings: Iterator[dict[str, Any]]) -> None:
+    """Write ``<protocol>.json``, ``<protocol>.md`` and ``<protocol>.rankings.jsonl``; each appears whole."""
+    directory.mkdir(parents=True, exist_ok=True)
+    texts = {
+        f"{report.protocol}.json": json.dumps(report.to_json(), ensure_ascii=False, indent=2) + "\n",
+        f"{report.protocol}.md": render_markdown(report),
+        f"{report.protocol}.rankings.jsonl": "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rankings),
+    }
+    for name, text in texts.items():
+        unfinished = directory / f".{name}.partial"
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(directory / name)
+
+
+def rank_videos(
+    scores: SplitScores, embedded: EmbeddedSplit, *, labels: Sequence[Label], top_k: int
+) -> Iterator[dict[str, Any]]:
+    """Give each video's best labels in the form of the service's predictions."""
+    rows = zip(embedded.videos, embedded.label_ids.tolist(), scores.per_video, scores.ranking.tolist(), strict=True)
+    for video, label_id, own, ranking in rows:
+        predictions = [_prediction(own, rank, label, labels) for rank, label in enumerate(ranking[:top_k], start=1)]
+        yield {"video": video, "label": asdict(labels[label_id]), "predictions": predictions}
+
+
+def _prediction(scores: Scores, rank: int, index: int, labels: Sequence[Label]) -> dict[str, Any]:
+    english, chinese = scores.similarity_en, scores.similarity_zh
+    return {
+        "rank": rank,
+        "label": asdict(labels[index]),
+        "probability": float(scores.probability[index]),
+        "score": float(scores.score[index]),
+        "similarity_en": None if english is None else float(english[index]),
+        "similarity_zh": None if chinese is None else float(chinese[index]),
+    }
+
+
+def _row(accuracy: Accuracy) -> str:
+    pairs = "" if accuracy.pairs is None else f"{accuracy.pairs:.1%}"
+    return f"| {accuracy.reading} | {accuracy.fusion_lambda:g} | {accuracy.top1:.1%} | {accuracy.top5:.1%} | {pairs} |"

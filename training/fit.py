@@ -1,0 +1,240 @@
+"""Fitting a model's adapters on videos: one loop, for one process or several, that can stop and resume exactly.
+
+The losses are in ``losses``, the order of clips in ``data.loader``, files in ``run_folder`` and ``checkpoint``.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from training.checkpoint import BACKBONE_NAME, copy_backbone, read_backbone, read_checkpoint, write_checkpoint
+from training.config import FitConfig, Recipe
+from training.data.annotations import VideoData
+from training.data.dataset import TrainingClips, open_training_clips
+from training.data.loader import BatchPlan, ClipBatch, build_loader
+from training.errors import DivergenceError, RunError
+from training.losses import Losses, TextBank, build_text_bank, dual_semantic_loss
+from training.models.freezing import adapter_modules
+from training.models.video_clip import VideoCLIP
+from training.optim import build_optimizer, learning_rate_factor, set_learning_rate
+from training.run_folder import (
+    StepRecord,
+    append_record,
+    check_resumable,
+    draw_curves,
+    drop_records_after,
+    start_run,
+)
+
+Observe = Callable[[StepRecord], None]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run finds and leaves its files, and how many processes decode for it."""
+
+    run_dir: Path
+    cache_dir: Path
+    num_workers: int
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    data: VideoData,
+    workplace: Workplace,
+    backbone_dir: Path | None,
+    resume: bool,
+    begin: Callable[[VideoCLIP], Observe],
+) -> VideoCLIP:
+    """Fit a recipe's model and return it.
+
+    ``begin`` is called once with the model before the first step and returns what is called after every step, in the
+    main process alone. A run that resumes takes its own copy of the backbone and reaches the weights it would have had
+    without the stop.
+
+    Raises:
+        RunError: the run folder is taken, or does not hold this run; or there is no backbone to start from.
+        DataError: the data cannot be trained on.
+        DivergenceError: a loss or a gradient is not finite; the weights of the last checkpoint are kept.
+    """
+    accelerator = Accelerator()
+    recipe = _open_run(recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume,
+                       accelerator=accelerator)  # fmt: skip
+    torch.manual_seed(recipe.fit.seed)
+    model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
+    run = _Run(recipe, model, workplace, accelerator, build_text_bank(model, data.labels))
+    first_step = run.resume() if resume else 0
+    # The first process decodes; the others then find its file.
+    with accelerator.main_process_first():
+        clips = open_training_clips(recipe, data=data, cache_dir=workplace.cache_dir, num_workers=workplace.num_workers)
+    plan = BatchPlan(
+        num_videos=len(clips),
+        batch_size=recipe.fit.batch_size,
+        num_epochs=recipe.fit.num_epochs,
+        seed=recipe.fit.seed,
+        rank=accelerator.process_index,
+        num_processes=accelerator.num_processes,
+    )
+    observe = begin(model) if accelerator.is_main_process else _ignore
+    run.train(clips, plan=plan, first_step=first_step, observe=observe)
+    return model.eval()
+
+
+class _Run:
+    """A model in training, with its optimizer."""
+
+    def __init__(
+        self, recipe: Recipe, model: VideoCLIP, workplace: Workplace, accelerator: Accelerator, bank: TextBank
+    ) -> None:
+        self._config: FitConfig = recipe.fit
+        self._model = model
+        self._workplace = workplace
+        self._accelerator = accelerator
+        self._bank = bank
+        self._optimizer: AdamW = build_optimizer(
+            model,
+            learning_rate=recipe.fit.learning_rate,
+            weight_decay=recipe.fit.weight_decay,
+            betas=recipe.fit.betas,
+        )
+        prepare_modes(model)
+        # Torch has no synchronised batch norm for CPUs: there, each process normalises by its own clips.
+        if accelerator.device.type == "cuda" and accelerator.num_processes > 1:
+            model.video = nn.SyncBatchNorm.convert_sync_batchnorm(model.video)
+        self._encoder: nn.Module = accelerator.prepare_model(model.video)
+        self._loss = partial(
+            dual_semantic_loss, bank=bank, config=model.config, label_smoothing=recipe.fit.label_smoothing
+        )
+
+    def train(self, clips: TrainingClips, *, plan: BatchPlan, first_step: int, observe: Observe) -> None:
+        """Take the steps from ``first_step`` to the end of the plan."""
+        config, is_main = self._config, self._accelerator.is_main_process
+        num_warmup_steps = round(config.num_warmup_epochs * plan.steps_per_epoch)
+        factor = partial(learning_rate_factor, num_steps=plan.num_steps, num_warmup_steps=num_warmup_steps)
+        # Frames in memory are cheaper to cut here than to send between processes.
+        num_workers = 0 if config.frame_cache_bytes else self._workplace.num_workers
+        started = time.perf_counter()
+        loader = build_loader(clips, plan=plan, first_step=first_step, num_workers=num_workers)
+        for step, batch in enumerate(loader, start=first_step + 1):
+            learning_rate = config.learning_rate * factor(step - 1)
+            losses, gradient_norm = self._take_step(batch.to(self._accelerator.device), learning_rate, step=step)
+            now = time.perf_counter()
+            record = StepRecord(
+                step=step,
+                num_steps=plan.num_steps,
+                epoch=(step - 1) // plan.steps_per_epoch,
+                loss=losses.total.item(),
+                loss_en=losses.english.item(),
+                loss_zh=None if losses.chinese is None else losses.chinese.item(),
+                learning_rate=learning_rate,
+                gradient_norm=gradient_norm,
+                step_seconds=now - started,
+            )
+            started = now
+            if is_main:
+                self._keep(record)
+            observe(record)
+        if is_main:
+            draw_curves(self._workplace.run_dir)
+
+    def resume(self) -> int:
+        """Load the latest checkpoint; returns the number of steps done."""
+        state = read_checkpoint(self._workplace.run_dir, model=self._model)
+        self._optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if torch.cuda.is_available() and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        step = int(state["step"])
+        if self._accelerator.is_main_process:
+            drop_records_after(self._workplace.run_dir, step=step)
+        return step
+
+    def _take_step(self, batch: ClipBatch, learning_rate: float, *, step: int) -> tuple[Losses, float]:
+        set_learning_rate(self._optimizer, learning_rate)
+        with torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
+            features: Tensor = self._encoder(batch.frames)
+        frames, label_ids = self._gather(features.float(), batch.label_ids)
+        losses: Losses = self._loss(frames, label_ids)
+        require_finite({"frame features": frames, "L_VT": losses.english, "L_VC": losses.chinese}, step=step)
+        # Each process adds the gradient through its own clips, and averaging over processes divides by their number.
+        self._accelerator.backward(losses.total * self._accelerator.num_processes)
+        norm = nn.utils.clip_grad_norm_(self._model.trainable_parameters(), self._config.max_gradient_norm)
+        if not norm.isfinite():
+            named = self._model.named_parameters()
+            require_finite({f"gradient of {name}": parameter.grad for name, parameter in named}, step=step)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return losses, norm.item()
+
+    def _gather(
+        self, features: Float[Tensor, "B T D"], label_ids: Int64[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "G T D"], Int64[Tensor, " G"]]:
+        """Join the batches of all processes; gradients flow to this process's own features."""
+        if self._accelerator.num_processes == 1:
+            return features, label_ids
+        parts = list(self._accelerator.gather(features.detach()).split(len(features)))
+        parts[self._accelerator.process_index] = features
+        return torch.cat(parts), self._accelerator.gather(label_ids)
+
+    def _keep(self, record: StepRecord) -> None:
+        """Log the step and write a checkpoint where they are due."""
+        run_dir, is_last = self._workplace.run_dir, record.step == record.num_steps
+        if is_last or record.step % self._config.log_every_steps == 0:
+            append_record(run_dir, record)
+        if is_last or record.step % self._config.checkpoint_every_steps == 0:
+            state: dict[str, Any] = {"optimizer": self._optimizer.state_dict(), "rng": torch.get_rng_state()}
+            state["cuda_rng"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+            write_checkpoint(run_dir, model=self._model, step=record.step, state=state)
+
+
+def prepare_modes(model: nn.Module) -> None:
+    """Put adapters in training mode, where batch norms learn statistics, and frozen towers in evaluation mode."""
+    model.eval()
+    for module in adapter_modules(model):
+        module.train()
+
+
+def _ignore(_: StepRecord) -> None:
+    """Watch a process that shows nothing."""
+
+
+def require_finite(tensors: dict[str, Tensor | None], *, step: int) -> None:
+    """Stop a run before its weights are touched.
+
+    Raises:
+        DivergenceError: names the first tensor with a number that is not finite, and the step.
+    """
+    for name, tensor in tensors.items():
+        if tensor is not None and not tensor.isfinite().all():
+            raise DivergenceError(
+                f"{name} is not finite at step {step}; the weights are those of the step before. Lower learning_rate, "
+                "or resume from the last checkpoint with another"
+            )
+
+
+def _open_run(
+    recipe: Recipe, *, data: VideoData, run_dir: Path, backbone_dir: Path | None, resume: bool, accelerator: Accelerator
+) -> Recipe:
+    """Make or check the run's folder; returns the recipe with the sizes of the run's backbone."""
+    source = run_dir / BACKBONE_NAME if resume else backbone_dir
+    if source is None:
+        raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
+    recipe = replace(recipe, model=read_backbone(source).configure(recipe.model))
+    if resume:
+        check_resumable(run_dir, recipe=recipe, data=data)
+        return recipe
+    if accelerator.is_main_process:
+        start_run(run_dir, recipe=recipe, data=data)
+        copy_backbone(source, run_dir)
+    accelerator.wait_for_everyone()
+    return recipe

@@ -1,0 +1,24 @@
+"""Recipes: named functions that return everything a run depends on but its data and its backbone's weights."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from training.config import Recipe
+from training.errors import SettingError
+from training.recipes.demo import demo, demo_miniature
+from training.recipes.dual_semantic import dual_semantic, dual_semantic_paper
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
+    {build.__name__: build for build in (demo, demo_miniature, dual_semantic, dual_semantic_paper)}
+)
+
+
+def find_recipe(name: str) -> Recipe:
+    """Build a recipe by its name.
+
+    Raises:
+        SettingError: there is no such recipe; those that exist are listed.
+    """
+    if name not in RECIPES:
+        raise SettingError(f"recipe is {name!r}; known are {', '.join(RECIPES)}")
+    return RECIPES[name]()

@@ -1,0 +1,40 @@
+"""Recipes of the demo world MotionShapes, for two processor cores."""
+
+from dataclasses import replace
+
+from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+
+
+def demo() -> Recipe:
+    """Train small adapters on MotionShapes.
+
+    Nothing is cropped, mirrored or greyed: place, direction and colour are what labels and captions speak of.
+    """
+    return Recipe(
+        name="demo",
+        model=ModelConfig(num_frames=8, temporal_prompts=TemporalPromptConfig(num_global_prompts=8, beta_width=32)),
+        fit=FitConfig(
+            num_epochs=20,
+            num_warmup_epochs=1.0,
+            batch_size=64,
+            learning_rate=1e-3,
+            weight_decay=1e-2,
+            max_cached_frames=32,
+        ),
+        augment=AugmentConfig(
+            crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0
+        ),
+    )
+
+
+def demo_miniature() -> Recipe:
+    """Take the path of ``demo`` in seconds; what it learns is worth nothing."""
+    recipe = demo()
+    fit = replace(recipe.fit, num_epochs=1, batch_size=24, log_every_steps=1)
+    prompts = TemporalPromptConfig(num_global_prompts=2, beta_width=8)
+    return replace(
+        recipe,
+        name="demo_miniature",
+        model=replace(recipe.model, num_frames=4, temporal_prompts=prompts),
+        fit=fit,
+    )
