@@ -22,6 +22,7 @@ from training.data.annotations import VideoData
 from training.data.splits import select_split
 from training.data.views import read_all_views
 from training.errors import DataError
+from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
 
 
@@ -54,7 +55,7 @@ def embed_split(
     return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, np.load(path))
 
 
-def embed_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBank:
+def embed_complete_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBank:
     """Encode labels that all have the languages of the model.
 
     Raises:
@@ -63,14 +64,7 @@ def embed_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBank:
     needs_chinese = model.chinese is not None
     if lacking := [str(each) for each in labels if each.en is None or (needs_chinese and each.zh is None)]:
         raise DataError(f"evaluation needs texts in every language of the model; {', '.join(lacking[:5])} lack one")
-    text = model.encode_text_en([each.en or "" for each in labels])
-    chinese = model.encode_text_zh([each.zh or "" for each in labels]).cpu().numpy() if needs_chinese else None
-    return LabelBank(
-        english=text.embedding.cpu().numpy(),
-        chinese=chinese,
-        words=text.words.cpu().numpy(),
-        word_counts=text.word_counts.cpu().numpy(),
-    )
+    return embed_labels(model, labels, with_chinese=needs_chinese)
 
 
 @torch.inference_mode()

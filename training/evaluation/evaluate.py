@@ -16,7 +16,7 @@ from training.config import Recipe
 from training.data.annotations import VideoData
 from training.environment import describe_environment
 from training.errors import SettingError
-from training.evaluation.embed import EmbeddedSplit, embed_labels, embed_split
+from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
 from training.evaluation.protocols import (
     Protocol,
     choose_lambda,
@@ -54,7 +54,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
     started = time.perf_counter()
     directory = run_dir / EVALUATION_NAME
     model = _load(run_dir, protocol=protocol)
-    bank = embed_labels(model, data.labels)
+    bank = embed_complete_labels(model, data.labels)
     embed = partial(
         embed_split,
         model,

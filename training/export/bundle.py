@@ -10,7 +10,6 @@ from service.contract.errors import BundleError
 from service.contract.label_banks import BankKey, write_label_bank
 from service.contract.labels import Label
 from service.contract.manifest import MANIFEST_NAME, Lambda, Manifest, Provenance, file_digest, render_manifest
-from training.export.banks import embed_labels
 from training.export.description import describe_model
 from training.export.golden import GOLDEN_NAME, write_golden
 from training.export.graphs import Format, graph_specs, tower
@@ -18,6 +17,7 @@ from training.export.onnx import export_onnx
 from training.export.torchscript import export_torchscript
 from training.export.triton import render_triton_config
 from training.export.verify import verify_bundle
+from training.models.label_bank import embed_labels
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 _EXPORTERS = {"onnx": export_onnx, "torchscript": export_torchscript}

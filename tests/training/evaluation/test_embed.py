@@ -15,7 +15,7 @@ from service.contract.views import ViewPlan, read_views
 from tests.training.tiny import LABELS, PREPROCESSING, bilingual_model, write_tiny_data
 from training.data.annotations import VideoData, read_video_data
 from training.errors import DataError
-from training.evaluation.embed import EmbeddedSplit, embed_labels, embed_split
+from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
 from training.models.video_clip import VideoCLIP
 
 Embed = Callable[..., EmbeddedSplit]
@@ -72,7 +72,7 @@ def test_bad_videos_are_named(embed: Embed, tmp_path: Path) -> None:
 
 def test_label_bank_is_that_of_the_towers(model: VideoCLIP) -> None:
     labels = [Label(*texts) for texts in LABELS]
-    bank, text = embed_labels(model, labels), model.encode_text_en([label.en or "" for label in labels])
+    bank, text = embed_complete_labels(model, labels), model.encode_text_en([label.en or "" for label in labels])
     assert bank.english is not None
     assert bank.words is not None
     assert bank.word_counts is not None
@@ -85,14 +85,14 @@ def test_label_bank_is_that_of_the_towers(model: VideoCLIP) -> None:
 
 def test_label_without_a_language_is_named(model: VideoCLIP) -> None:
     with pytest.raises(DuoActError, match="texts in every language of the model; waving lack one"):
-        embed_labels(model, [Label("waving")])
+        embed_complete_labels(model, [Label("waving")])
 
 
 def test_english_model_needs_english_alone(tmp_path: Path) -> None:
     model = bilingual_model(tmp_path / "english", chinese=False)
-    assert embed_labels(model, [Label("waving")]).chinese is None
+    assert embed_complete_labels(model, [Label("waving")]).chinese is None
     with pytest.raises(DataError, match="挥手 lack one"):
-        embed_labels(model, [Label(zh="挥手")])
+        embed_complete_labels(model, [Label(zh="挥手")])
 
 
 def test_data_of_another_split_is_embedded_in_its_order(model: VideoCLIP, data: VideoData, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.training.tiny import LABELS, RECIPE, write_tiny_backbone
 from training.checkpoint import load_model
 from training.data.annotations import VideoData
 from training.errors import SettingError
-from training.evaluation.embed import embed_labels, embed_split
+from training.evaluation.embed import embed_complete_labels, embed_split
 from training.evaluation.evaluate import Settings, evaluate
 from training.evaluation.protocols import PROTOCOLS, Protocol, Reading, score_split
 from training.evaluation.report import render_markdown
@@ -61,7 +61,7 @@ def test_rankings_are_those_of_the_scores(run_dir: Path, data: VideoData, tmp_pa
     lines = (run_dir / "evaluation" / "novel_compositions.rankings.jsonl").read_text(encoding="utf-8").splitlines()
     model = load_model(run_dir)
     embedded = embed_split(model, data=data, split="novel", plan=ViewPlan(), cache_dir=tmp_path, num_workers=1)
-    bank = embed_labels(model, data.labels)
+    bank = embed_complete_labels(model, data.labels)
     scores = score_split(embedded, bank, config=model.config, reading=Reading("fused", 0.3, True))
     for line, own, label in zip(map(json.loads, lines), scores.per_video, LABELS, strict=True):
         order = np.argsort(-own.probability).tolist()

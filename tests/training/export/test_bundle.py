@@ -12,9 +12,9 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda, Sampling, Scoring, open_bundle
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import FUSION, LABELS, PROVENANCE, build_miniature
-from training.export.banks import embed_labels
 from training.export.bundle import export_bundle
 from training.export.description import describe_model, tower_digest
+from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
 
 

@@ -1,4 +1,4 @@
-"""Label sets embedded in advance, in torch, so that a service answers for them without running a text tower."""
+"""Label banks in torch: what a model's text towers say of a list of labels, as the arrays that scoring takes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,6 @@ from jaxtyping import Float32
 
 from service.contract.labels import Label
 from service.contract.scoring import LabelBank
-from training.export.tracing import held_still
 from training.models.video_clip import EnglishText, VideoCLIP
 
 # Labels encoded at once; bounds the memory of a text tower.
@@ -19,13 +18,12 @@ def embed_labels(model: VideoCLIP, labels: Sequence[Label], *, with_chinese: boo
 
     A label that lacks a language has a row of zeros there, and no words; a language that no label has is None.
     """
-    with held_still(model):
-        english = _embed_english(model, [label.en for label in labels])
-        if not with_chinese or all(label.zh is None for label in labels):
-            return english
-        rows = [index for index, label in enumerate(labels) if label.zh is not None]
-        texts = [label.zh for label in labels if label.zh is not None]
-        chinese = np.concatenate([model.encode_text_zh(chunk).numpy() for chunk in _chunks(texts)])
+    english = _embed_english(model, [label.en for label in labels])
+    if not with_chinese or all(label.zh is None for label in labels):
+        return english
+    rows = [index for index, label in enumerate(labels) if label.zh is not None]
+    texts = [label.zh for label in labels if label.zh is not None]
+    chinese = np.concatenate([model.encode_text_zh(chunk).numpy(force=True) for chunk in _chunks(texts)])
     return LabelBank(
         english=english.english,
         chinese=_scatter(chinese, rows=rows, num_rows=len(labels)),
@@ -40,10 +38,12 @@ def _embed_english(model: VideoCLIP, texts: Sequence[str | None]) -> LabelBank:
         return LabelBank()
     encoded: list[EnglishText] = [model.encode_text_en(chunk) for chunk in _chunks([t for t in texts if t is not None])]
     word_counts = np.zeros(len(texts), dtype=np.int64)
-    word_counts[rows] = np.concatenate([text.word_counts.numpy() for text in encoded])
+    word_counts[rows] = np.concatenate([text.word_counts.numpy(force=True) for text in encoded])
     return LabelBank(
-        english=_scatter(np.concatenate([text.embedding.numpy() for text in encoded]), rows=rows, num_rows=len(texts)),
-        words=np.concatenate([text.words.numpy() for text in encoded]),
+        english=_scatter(
+            np.concatenate([text.embedding.numpy(force=True) for text in encoded]), rows=rows, num_rows=len(texts)
+        ),
+        words=np.concatenate([text.words.numpy(force=True) for text in encoded]),
         word_counts=word_counts,
     )
 
