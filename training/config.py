@@ -163,14 +163,16 @@ class AugmentConfig:
 class FitConfig:
     """How adapters are fitted: AdamW, a linear warm-up and a cosine to zero.
 
-    ``batch_size`` counts the clips of one step over all processes together. Decoded training frames are kept in
-    memory-mapped files of at most ``frame_cache_bytes``; 0 decodes every clip anew. ``max_cached_frames`` of a video
-    are kept, evenly spread where it has more.
+    ``batch_size`` counts the clips of one step over all processes together. With ``reversed_twins`` half of them are
+    the other half played backwards, under the label of the reversed action: the hardest negatives there are. Decoded
+    training frames are kept in memory-mapped files of at most ``frame_cache_bytes``; 0 decodes every clip anew.
+    ``max_cached_frames`` of a video are kept, evenly spread where it has more.
     """
 
     num_epochs: int = 30
     num_warmup_epochs: float = 5.0
     batch_size: int = 32
+    reversed_twins: bool = False
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-2

@@ -82,6 +82,7 @@ def fit(
         batch_size=recipe.fit.batch_size,
         num_epochs=recipe.fit.num_epochs,
         seed=recipe.fit.seed,
+        reversed_twins=recipe.fit.reversed_twins,
         rank=accelerator.process_index,
         num_processes=accelerator.num_processes,
     )

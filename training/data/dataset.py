@@ -16,15 +16,17 @@ from training.data.annotations import VideoData
 from training.data.augment import augment_clip
 from training.data.frames import DecodedFrames, FrameSource, store_frames
 from training.data.sampling import sample_random_clip
-from training.data.splits import mirrored_label_ids, select_split
+from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids, select_split
+from training.errors import DataError
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Which video is drawn in which epoch; both decide the random choices."""
+    """Which video is drawn in which epoch, which decide the random choices, and whether it is played backwards."""
 
     epoch: int
     index: int
+    backwards: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class TrainingClips(Dataset[TrainingClip]):
         *,
         label_ids: Int64[np.ndarray, " N"],
         mirrored: Int64[np.ndarray, " L"],
+        opposites: Int64[np.ndarray, " L"],
         num_frames: int,
         size_pixels: int,
         augment: AugmentConfig,
@@ -58,6 +61,7 @@ class TrainingClips(Dataset[TrainingClip]):
             raise ValueError(f"{len(source)} videos were given with {len(label_ids)} labels; each video needs one")
         self._source = source
         self._label_ids = label_ids
+        self._opposites = opposites
         self._num_frames = num_frames
         self._seed = seed
         self._augment = partial(augment_clip, mirrored=mirrored, size_pixels=size_pixels, config=augment)
@@ -67,11 +71,13 @@ class TrainingClips(Dataset[TrainingClip]):
         return len(self._source)
 
     def __getitem__(self, draw: Draw) -> TrainingClip:
-        """Sample and augment one clip."""
+        """Sample and augment one clip; a draw and its backward twin show the same frames."""
         generator = np.random.default_rng((self._seed, draw.epoch, draw.index))
         select = partial(sample_random_clip, num_frames_per_clip=self._num_frames, generator=generator)
         frames = self._source.read(draw.index, select=select)
         clip, label_id = self._augment(frames, label_id=int(self._label_ids[draw.index]), generator=generator)
+        if draw.backwards:
+            return TrainingClip(np.ascontiguousarray(clip[::-1]), int(self._opposites[label_id]))
         return TrainingClip(clip, label_id)
 
 
@@ -79,14 +85,20 @@ def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num
     """Open the clips of a recipe's training split, decoding their videos first unless the recipe forbids a cache.
 
     Raises:
-        DataError: no such split, videos that do not decode, or frames beyond the recipe's limit.
+        DataError: no such split, videos that do not decode, frames beyond the recipe's limit, or a label without an
+            opposite where the recipe plays clips backwards.
     """
     annotations = select_split(data, recipe.train_split)
+    opposites = opposite_label_ids(data.labels)
+    if recipe.fit.reversed_twins and (opposites == NO_OPPOSITE).any():
+        lacking = data.labels[int((opposites == NO_OPPOSITE).argmax())]
+        raise DataError(f"reversed_twins is set, but {str(lacking)!r} has no label for its video played backwards")
     videos = tuple(map(data.path_of, annotations))
     return TrainingClips(
         _open_frames(recipe, videos=videos, cache_dir=cache_dir, num_workers=num_workers),
         label_ids=np.array([each.label_id for each in annotations]),
         mirrored=mirrored_label_ids(data.labels),
+        opposites=opposites,
         num_frames=recipe.model.num_frames,
         size_pixels=recipe.model.preprocessing.input_size,
         augment=recipe.augment,

@@ -31,13 +31,15 @@ class BatchPlan:
     """The order of a run: every epoch is a new permutation, cut into whole batches.
 
     ``batch_size`` counts the clips of all processes together; process ``rank`` of ``num_processes`` takes every
-    ``num_processes``-th clip of each batch.
+    ``num_processes``-th clip of each batch. With ``reversed_twins`` a batch holds half as many videos, each of them
+    forwards and backwards.
     """
 
     num_videos: int
     batch_size: int
     num_epochs: int
     seed: int
+    reversed_twins: bool = False
     rank: int = 0
     num_processes: int = 1
 
@@ -47,19 +49,26 @@ class BatchPlan:
         Raises:
             DataError: fewer videos than a batch, or a batch that the processes cannot share.
         """
-        if self.num_videos < self.batch_size:
+        if self.num_videos < self.videos_per_step:
             raise DataError(
                 f"the split has {self.num_videos} videos and batch_size is {self.batch_size}; lower batch_size"
             )
+        if self.reversed_twins and self.batch_size % 2:
+            raise DataError(f"batch_size is {self.batch_size}; with reversed_twins it must be even")
         if self.batch_size % self.num_processes:
             raise DataError(
                 f"batch_size is {self.batch_size}, which {self.num_processes} processes cannot share; use a multiple"
             )
 
     @property
+    def videos_per_step(self) -> int:
+        """Distinct videos in a batch."""
+        return self.batch_size // 2 if self.reversed_twins else self.batch_size
+
+    @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; the clips left over return in other epochs."""
-        return self.num_videos // self.batch_size
+        return self.num_videos // self.videos_per_step
 
     @property
     def num_steps(self) -> int:
@@ -70,8 +79,10 @@ class BatchPlan:
         """List this process's clips of one step, counted from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
-        batch = order[position * self.batch_size : (position + 1) * self.batch_size]
-        return [Draw(epoch, index) for index in batch[self.rank :: self.num_processes].tolist()]
+        videos = order[position * self.videos_per_step : (position + 1) * self.videos_per_step].tolist()
+        directions = (False, True) if self.reversed_twins else (False,)
+        batch = [Draw(epoch, index, backwards) for index in videos for backwards in directions]
+        return batch[self.rank :: self.num_processes]
 
 
 class _Steps(Sampler[list[Draw]]):

@@ -1,4 +1,4 @@
-"""Which annotations belong to a split, and which labels mirror each other."""
+"""Which annotations belong to a split, and which labels are each other in a mirror or played backwards."""
 
 import re
 from collections.abc import Sequence
@@ -8,9 +8,11 @@ from jaxtyping import Int64
 
 from service.contract.labels import Label, text_key
 from training.data.annotations import Annotation, VideoData
+from training.data.motion_shapes import motion_shapes_labels
 from training.errors import DataError
 
 NO_MIRROR = -1
+NO_OPPOSITE = -1
 # Words that a mirror turns into each other.
 _MIRRORED = {
     "left": "right",
@@ -46,6 +48,18 @@ def mirrored_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
     mirrored = [index if label.en is None else id_of.get(_mirror_text(label.en), NO_MIRROR)
                 for index, label in enumerate(labels)]  # fmt: skip
     return np.array(mirrored, dtype=np.int64)
+
+
+def opposite_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
+    """Find the label that each label becomes when its video is played backwards, or ``NO_OPPOSITE``.
+
+    Such pairs are known of MotionShapes alone.
+    """
+    known = motion_shapes_labels()
+    reversed_text = {each.en: known[each.reversed_id].en for each in known}
+    id_of = {label.en: index for index, label in enumerate(labels)}
+    opposites = [id_of.get(reversed_text.get(label.en or "", ""), NO_OPPOSITE) for label in labels]
+    return np.array(opposites, dtype=np.int64)
 
 
 def _mirror_text(text: str) -> str:

@@ -88,14 +88,14 @@ def _paint_size(canvas: Canvas, moment: Moment, rng: np.random.Generator) -> Non
 
 
 def _paint_rotation(canvas: Canvas, moment: Moment, rng: np.random.Generator) -> None:
-    """Paint a curved arrow over the shape, as on signs: clockwise from left to right, or back."""
+    """Paint a curved arrow from the top down the right side of the shape: clockwise; down the left side: back."""
     pose, grid = moment.pose, moment.grid
     turn = -1.0 if moment.action.reverses else 1.0
-    span = turn * rng.uniform(0.9, 1.2) * np.pi
-    start = -np.pi / 2 - span / 2
+    span = turn * rng.uniform(0.7, 0.9) * np.pi
+    start = -np.pi / 2 - 0.08 * span
+    stop = start + span
     radius = pose.radius * 1.1 + 0.04
     centre = np.array([pose.x, pose.y])
-    stop = start + span
     tangent = turn * heading(stop + np.pi / 2)
     line = curve(centre, radius=radius, start=start, span=span, grid=grid)
     tip = head(centre + radius * heading(stop) + tangent * HEAD_LENGTH / 2, direction=tangent, grid=grid)

@@ -111,18 +111,21 @@ def contrastive_loss(logits: Float[Tensor, "B B"], *, is_true: Bool[Tensor, "B B
 
 
 def draw_batches(stills: Sequence[Still], *, config: PretrainConfig, seed: int) -> Iterator[StillBatch]:
-    """Draw batches without end, each with fresh captions; a still recurs when all have been seen.
+    """Draw batches of twins without end, each with fresh captions; a still recurs when all have been seen.
 
     Raises:
-        ValueError: there are fewer stills than a batch holds.
+        ValueError: the batch size is odd, or there are fewer stills than a batch holds.
     """
+    if config.batch_size % 2:
+        raise ValueError(f"batch_size is {config.batch_size}; stills come in twins, so choose an even number")
     if len(stills) < config.batch_size:
         raise ValueError(f"{len(stills)} stills are fewer than a batch of {config.batch_size}; draw more")
     rng = np.random.default_rng(seed)
+    num_twins = config.batch_size // 2
     while True:
-        order = rng.permutation(len(stills))
-        for start in range(0, len(order) - config.batch_size + 1, config.batch_size):
-            chosen = [stills[index] for index in order[start : start + config.batch_size]]
+        order = rng.permutation(len(stills) // 2)
+        for start in range(0, len(order) - num_twins + 1, num_twins):
+            chosen = [stills[2 * pair + side] for pair in order[start : start + num_twins] for side in (0, 1)]
             facts = [still.facts for still in chosen]
             captions = [draw_caption(each, rng=rng) for each in facts]
             yield StillBatch(

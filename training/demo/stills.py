@@ -36,7 +36,11 @@ class Still:
 
 
 def draw_stills(count: int, *, seed: int, size_pixels: int, num_workers: int) -> list[Still]:
-    """Draw stills with several processes; the same seed gives the same stills, whatever their number."""
+    """Draw stills with several processes; the same seed gives the same stills, whatever the number of processes.
+
+    Stills 2i and 2i + 1 are twins: one scene and moment, of which the second plays the action backwards. Side by side
+    in a batch they teach what separates the two actions of a pair, as nothing else tells them apart.
+    """
     draw = partial(_draw_numbered, seed=seed, size_pixels=size_pixels)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         drawn = pool.map(draw, range(count), chunksize=256)
@@ -78,8 +82,9 @@ def describe_layout(scene: Scene, *, time: float) -> list[int]:
 
 
 def _draw_numbered(number: int, *, seed: int, size_pixels: int) -> Still:
-    """Draw the still of a number."""
-    rng = np.random.default_rng((seed, number))
+    """Draw the still of a number; twins share their random numbers."""
+    rng = np.random.default_rng((seed, number // 2))
     labels = motion_shapes_labels()
-    grid = PixelGrid.of(width=size_pixels, height=size_pixels)
-    return draw_still(labels[int(rng.integers(len(labels)))], grid=grid, rng=rng)
+    label = labels[int(rng.integers(len(labels)))]
+    shown = label if number % 2 == 0 else labels[label.reversed_id]
+    return draw_still(shown, grid=PixelGrid.of(width=size_pixels, height=size_pixels), rng=rng)

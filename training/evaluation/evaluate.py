@@ -14,6 +14,7 @@ from service.contract.views import ViewPlan
 from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_backbone, read_config
 from training.config import Recipe
 from training.data.annotations import VideoData
+from training.data.splits import opposite_label_ids
 from training.environment import describe_environment
 from training.errors import SettingError
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
@@ -22,7 +23,6 @@ from training.evaluation.protocols import (
     choose_lambda,
     list_readings,
     measure,
-    opposite_label_ids,
     score_split,
 )
 from training.evaluation.report import Report, rank_videos, write_report

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-NO_OPPOSITE = -1
+from training.data.splits import NO_OPPOSITE
 
 
 def top_k_accuracy(ranking: Int64[np.ndarray, "N L"], label_ids: Int64[np.ndarray, " N"], *, k: int) -> float:

@@ -3,7 +3,7 @@
 Every score comes from ``service.contract.scoring``. Accuracies of score tables are in ``metrics``, files in ``report``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -11,13 +11,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from service.contract.labels import Label
 from service.contract.manifest import Lambda, Scoring
 from service.contract.scoring import LabelBank, Scores, score_labels
 from training.config import ModelConfig
-from training.data.motion_shapes import motion_shapes_labels
 from training.evaluation.embed import EmbeddedSplit
-from training.evaluation.metrics import NO_OPPOSITE, pair_accuracy, top_k_accuracy
+from training.evaluation.metrics import pair_accuracy, top_k_accuracy
 
 LAMBDA_STEPS = 20
 UNTUNED_LAMBDA = 0.5
@@ -143,15 +141,6 @@ def choose_lambda(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConf
     top1 = [_top1(embedded, bank, config=config, value=value) for value in values]
     best = min(zip(values, top1, strict=True), key=lambda pair: (-pair[1], abs(pair[0] - UNTUNED_LAMBDA)))
     return Lambda(value=best[0], chosen=f"best top-1 ({best[1]:.4f}) on split {split!r} among 0, 0.05 ... 1")
-
-
-def opposite_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
-    """Find the label that plays each label backwards, where both are labels of MotionShapes."""
-    known = motion_shapes_labels()
-    reversed_text = {each.en: known[each.reversed_id].en for each in known}
-    id_of = {label.en: index for index, label in enumerate(labels)}
-    opposites = [id_of.get(reversed_text.get(label.en or "", ""), NO_OPPOSITE) for label in labels]
-    return np.array(opposites, dtype=np.int64)
 
 
 def _top1(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, value: float) -> float:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tests.training.tiny import RECIPE
 from training.config import Recipe
 from training.data.annotations import VideoData
-from training.data.dataset import TrainingClips, open_training_clips
+from training.data.dataset import Draw, TrainingClips, open_training_clips
 from training.data.frames import DecodedFrames
 from training.data.loader import BatchPlan, build_loader
 from training.errors import DataError
@@ -45,12 +46,38 @@ def test_processes_share_each_batch() -> None:
     ("changes", "message"),
     [
         ({"num_videos": 3}, "split has 3 videos and batch_size is 4; lower batch_size"),
+        ({"batch_size": 3, "reversed_twins": True}, "batch_size is 3; with reversed_twins it must be even"),
         ({"num_processes": 3}, "batch_size is 4, which 3 processes cannot share"),
     ],
 )
-def test_impossible_plan_is_refused(changes: dict[str, int], message: str) -> None:
+def test_impossible_plan_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         replace(PLAN, **changes)
+
+
+def test_twins_are_the_same_videos_forwards_and_backwards() -> None:
+    plan = replace(PLAN, reversed_twins=True)
+    draws = plan.draws(0)
+    assert (plan.steps_per_epoch, len(draws)) == (4, 4)
+    assert [replace(draw, backwards=True) for draw in draws[::2]] == draws[1::2]
+    assert [draw.backwards for draw in draws] == [False, True, False, True]
+
+
+def test_backward_twin_shows_the_same_frames_under_the_opposite_label(data: VideoData) -> None:
+    source = DecodedFrames((data.path_of(data.annotations[0]),), RECIPE.model.preprocessing)
+    clips = TrainingClips(
+        source, label_ids=np.array([0]), mirrored=np.array([0, 1]), opposites=np.array([1, 0]), num_frames=4,
+        size_pixels=32, augment=RECIPE.augment, seed=0,
+    )  # fmt: skip
+    forwards, backwards = (clips[Draw(epoch=2, index=0, backwards=value)] for value in (False, True))
+    assert np.array_equal(backwards.frames, forwards.frames[::-1])
+    assert (forwards.label_id, backwards.label_id) == (0, 1)
+
+
+def test_twins_need_a_label_for_every_reversal(data: VideoData, frames_cache: Path) -> None:
+    recipe = replace(RECIPE, fit=replace(RECIPE.fit, reversed_twins=True))
+    with pytest.raises(DataError, match=r"reversed_twins is set, but '.*' has no label for its video played backwards"):
+        open_clips(data, frames_cache, recipe)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -82,5 +109,5 @@ def test_clips_decoded_anew_are_those_of_the_cache(data: VideoData, frames_cache
 def test_every_video_needs_a_label() -> None:
     source = DecodedFrames((Path("a.mp4"),), RECIPE.model.preprocessing)
     with pytest.raises(ValueError, match="1 videos were given with 2 labels"):
-        TrainingClips(source, label_ids=np.array([0, 1]), mirrored=np.array([0, 1]), num_frames=4,
-                      size_pixels=32, augment=RECIPE.augment, seed=0)  # fmt: skip
+        TrainingClips(source, label_ids=np.array([0, 1]), mirrored=np.array([0, 1]), opposites=np.array([1, 0]),
+                      num_frames=4, size_pixels=32, augment=RECIPE.augment, seed=0)  # fmt: skip

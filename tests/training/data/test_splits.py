@@ -1,10 +1,11 @@
-"""Choosing splits, and labels in a mirror."""
+"""Choosing splits, and labels in a mirror or played backwards."""
 
 import pytest
 
 from service.contract.labels import Label
 from training.data.annotations import VideoData
-from training.data.splits import NO_MIRROR, mirrored_label_ids, select_split
+from training.data.motion_shapes import motion_shapes_labels
+from training.data.splits import NO_MIRROR, NO_OPPOSITE, mirrored_label_ids, opposite_label_ids, select_split
 from training.errors import DataError
 
 
@@ -35,3 +36,11 @@ def test_direction_words_are_swapped(texts: list[str], expected: list[int]) -> N
 
 def test_chinese_only_label_stays_itself() -> None:
     assert mirrored_label_ids([Label(zh="挥手")]).tolist() == [0]
+
+
+def test_opposites_are_the_reversed_actions_of_motion_shapes() -> None:
+    labels = [Label(each.en, each.zh) for each in motion_shapes_labels()]
+    opposites = opposite_label_ids(labels)
+    assert opposites.tolist() == [each.reversed_id for each in motion_shapes_labels()]
+    assert opposite_label_ids([labels[0], Label("waving"), Label(zh="挥手")]).tolist() == [NO_OPPOSITE] * 3
+    assert opposite_label_ids([labels[1], labels[0]]).tolist() == [1, 0]

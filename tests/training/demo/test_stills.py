@@ -26,6 +26,20 @@ def test_the_same_seed_draws_the_same_stills_with_any_number_of_workers() -> Non
     assert [one.facts for one in first] == [two.facts for two in second]
 
 
+def test_twins_share_the_subject_and_play_opposite_actions() -> None:
+    stills = draw_stills(40, seed=0, size_pixels=32, num_workers=1)
+    reversals = {
+        predicate_number("action", label.action.name): predicate_number("action", LABELS[label.reversed_id].action.name)
+        for label in LABELS[:12]
+    }
+    facts = [still.facts for still in stills]
+    twins = list(zip(facts[::2], facts[1::2], strict=True))
+    assert all((one.shape, one.colour, one.is_pair) == (two.shape, two.colour, two.is_pair) for one, two in twins)
+    cued = [(one.predicates[0], two.predicates[0]) for one, two in twins if one.predicates[0] in reversals]
+    assert len(cued) > 5
+    assert all(reversals[one] == two for one, two in cued)
+
+
 def test_another_seed_or_number_draws_another_still() -> None:
     (zero, one), (other, _) = (draw_stills(2, seed=seed, size_pixels=32, num_workers=1) for seed in (5, 6))
     assert zero.pixels.shape == (32, 32, 3)

@@ -47,6 +47,12 @@ def test_batches_pair_each_still_with_a_true_caption_and_come_again() -> None:
         assert batch.pixels.shape == (2, 32, 32, 3)
 
 
+def test_an_odd_batch_size_is_refused() -> None:
+    config = PretrainConfig(num_steps=1, batch_size=3, learning_rate=1.0)
+    with pytest.raises(ValueError, match="batch_size is 3; stills come in twins, so choose an even number"):
+        next(draw_batches([], config=config, seed=0))
+
+
 def test_fewer_stills_than_a_batch_are_refused() -> None:
     stills = draw_stills(2, seed=0, size_pixels=32, num_workers=1)
     with pytest.raises(ValueError, match="2 stills are fewer than a batch of 4; draw more"):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.evaluation.metrics import NO_OPPOSITE, pair_accuracy, top_k_accuracy
+from training.data.splits import NO_OPPOSITE
+from training.evaluation.metrics import pair_accuracy, top_k_accuracy
 
 SCORE = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.4], [0.7, 0.8, 0.1], [0.5, 0.5, 0.5]], np.float32)
 LABEL_IDS = np.array([0, 0, 1, 2])

@@ -5,19 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.contract.labels import Label
 from service.contract.scoring import LabelBank
 from tests.training.tiny import MODEL
-from training.data.motion_shapes import motion_shapes_labels
+from training.data.splits import NO_OPPOSITE
 from training.evaluation.embed import EmbeddedSplit
-from training.evaluation.metrics import NO_OPPOSITE
 from training.evaluation.protocols import (
     PROTOCOLS,
     Reading,
     choose_lambda,
     list_readings,
     measure,
-    opposite_label_ids,
     score_split,
 )
 
@@ -69,14 +66,6 @@ def test_bilingual_model_is_read_in_four_ways() -> None:
         (1.0, True), (0.0, True), (0.0, False), (0.35, True),
     ]  # fmt: skip
     assert [each.name for each in list_readings(fusion_lambda=1.0, has_chinese=False)] == ["English"]
-
-
-def test_opposites_are_the_reversed_actions_of_motion_shapes() -> None:
-    labels = [Label(each.en, each.zh) for each in motion_shapes_labels()]
-    opposites = opposite_label_ids(labels)
-    assert opposites.tolist() == [each.reversed_id for each in motion_shapes_labels()]
-    assert opposite_label_ids([labels[0], Label("waving"), Label(zh="挥手")]).tolist() == [NO_OPPOSITE] * 3
-    assert opposite_label_ids([labels[1], labels[0]]).tolist() == [1, 0]
 
 
 def test_protocols_are_known_by_their_names() -> None:
