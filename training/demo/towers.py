@@ -1,4 +1,4 @@
-"""The tiny bilingual CLIP of the demo: its sizes, its training from nothing, and its way into a video model."""
+"""The tiny bilingual CLIP of the demo: its sizes and its training from nothing."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ from training.demo.stills import draw_stills
 from training.demo.vocabularies import train_chinese_tokenizer, train_english_tokenizer
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import CLIP, build_clip
-from training.models.video_clip import VideoCLIP
 
 NUM_MERGES = 350
 NUM_STILLS = 32_000
@@ -102,17 +101,3 @@ def train_demo_towers(
     characters = ChineseTokenizer(tokenizers.chinese, max_length=CHINESE_LENGTH)
     align_chinese(chinese, stills, clip=clip, tokenizer=characters, config=chinese_training, seed=seed + 1)
     return DemoTowers(clip, chinese)
-
-
-def load_demo_towers(model: VideoCLIP, *, towers: DemoTowers) -> None:
-    """Copy the towers' weights into a video model of the same sizes.
-
-    Raises:
-        ValueError: the model has no Chinese tower.
-    """
-    if model.chinese is None:
-        raise ValueError("the model has chinese=None; the demo needs a Chinese text tower of the demo's size")
-    model.video.visual.load_state_dict(towers.clip.visual.state_dict())
-    text = towers.clip.state_dict()
-    model.english.load_state_dict({name: text[name] for name in model.english.state_dict()})
-    model.chinese.load_state_dict(towers.chinese.state_dict())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from service.contract.labels import Label, load_builtin_label_sets
 from training.data.motion_shapes import (
     ActionLabel,
     SplitSizes,
@@ -174,3 +175,8 @@ def test_same_seed_renders_the_same_bytes_with_any_number_of_workers(tmp_path: P
     videos = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.mp4"))
     assert len(videos) == 72
     assert all((tmp_path / "one" / video).read_bytes() == (tmp_path / "two" / video).read_bytes() for video in videos)
+
+
+def test_the_service_knows_the_labels_in_both_languages() -> None:
+    labels = tuple(Label(each.en, each.zh) for each in motion_shapes_labels())
+    assert load_builtin_label_sets()["motion_shapes"] == labels
