@@ -109,7 +109,7 @@ def test_stored_label_set_is_found_by_name(bundle: Path, video: Path) -> None:
         ((), 2, "give exactly one of --labels, --labels-file and --label-set"),
         (("--labels", "a", "--label-set", "b"), 2, "give exactly one of"),
         (("--labels", "a,,b"), 1, "label '' is empty"),
-        (("--label-set", "nope"), 2, "label set 'nope' is not stored here; known are: shapes"),
+        (("--label-set", "nope"), 2, "label set 'nope' is not stored here; known are: motion_shapes, shapes"),
         (("--labels-file", "/nowhere.txt"), 2, "label file '/nowhere.txt' cannot be read: No such file or directory"),
         (("--labels", LABELS), 1, "no language in common"),
         (("--labels", "a", "--views", "many"), 1, "views is 'many'"),

@@ -8,16 +8,18 @@ from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, Tempo
 def demo() -> Recipe:
     """Train small adapters on MotionShapes.
 
-    Nothing is cropped, mirrored or greyed: place, direction and colour are what labels and captions speak of.
+    Nothing is cropped, mirrored or greyed: place, direction and colour are what labels and captions speak of. Four
+    frames show every action, at less than half the cost of eight.
     """
     return Recipe(
         name="demo",
-        model=ModelConfig(num_frames=8, temporal_prompts=TemporalPromptConfig(num_global_prompts=8, beta_width=32)),
+        model=ModelConfig(num_frames=4, temporal_prompts=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
         fit=FitConfig(
-            num_epochs=20,
-            num_warmup_epochs=1.0,
-            batch_size=64,
-            learning_rate=1e-3,
+            num_epochs=16,
+            num_warmup_epochs=0.5,
+            batch_size=32,
+            reversed_twins=True,
+            learning_rate=3e-3,
             weight_decay=1e-2,
             max_cached_frames=32,
         ),
@@ -35,6 +37,6 @@ def demo_miniature() -> Recipe:
     return replace(
         recipe,
         name="demo_miniature",
-        model=replace(recipe.model, num_frames=4, temporal_prompts=prompts),
+        model=replace(recipe.model, temporal_prompts=prompts),
         fit=fit,
     )
