@@ -8,6 +8,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import ftfy
 import numpy as np
@@ -47,17 +48,20 @@ class ChineseTokens:
     unknown: tuple[int, ...]
 
 
-class EnglishTokenizer:
-    """CLIP's tokenizer: ftfy, HTML unescaping, white space collapsed, lower case, byte-level BPE."""
+# Not `typing.Self`, which the run-time type checks of the tests do not take.
+_File = TypeVar("_File", bound="_TokenizerFile")
+
+
+class _TokenizerFile:
+    """A tokenizer of a bundle and the most positions that its tower has."""
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
         self._tokenizer = tokenizer
         self.max_length = max_length
-        self._start, self._end = (_require_token(tokenizer, name) for name in (START, END))
 
     @classmethod
-    def from_file(cls, path: Path, *, max_length: int) -> "EnglishTokenizer":
-        """Load a bundle's ``tokenizer_en.json``.
+    def from_file(cls: type[_File], path: Path, *, max_length: int) -> _File:
+        """Load a bundle's tokenizer.
 
         Raises:
             BundleError: the file is not a tokenizer, or lacks a special token.
@@ -68,6 +72,14 @@ class EnglishTokenizer:
         """Render the tokenizer as the text of its bundle file."""
         text: str = self._tokenizer.to_str(pretty=False)
         return text
+
+
+class EnglishTokenizer(_TokenizerFile):
+    """CLIP's tokenizer: ftfy, HTML unescaping, white space collapsed, lower case, byte-level BPE."""
+
+    def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
+        super().__init__(tokenizer, max_length=max_length)
+        self._start, self._end = (_require_token(tokenizer, name) for name in (START, END))
 
     def encode(self, labels: Sequence[str], *, template: str, word_set: WordSet) -> EnglishTokens:
         """Tokenize labels inside a template and mark the positions whose outputs weigh frames (Eq. 6).
@@ -98,27 +110,12 @@ class EnglishTokenizer:
         return ids
 
 
-class ChineseTokenizer:
+class ChineseTokenizer(_TokenizerFile):
     """BERT's tokenizer as Chinese-CLIP uses it: lower case, straight double quotes, CJK split one by one, WordPiece."""
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
-        self._tokenizer = tokenizer
-        self.max_length = max_length
+        super().__init__(tokenizer, max_length=max_length)
         self._cls, self._sep, self._unknown = (_require_token(tokenizer, name) for name in (CLS, SEP, UNKNOWN))
-
-    @classmethod
-    def from_file(cls, path: Path, *, max_length: int) -> "ChineseTokenizer":
-        """Load a bundle's ``tokenizer_zh.json``.
-
-        Raises:
-            BundleError: the file is not a tokenizer, or lacks a special token.
-        """
-        return cls(_load(path), max_length=max_length)
-
-    def to_json(self) -> str:
-        """Render the tokenizer as the text of its bundle file."""
-        text: str = self._tokenizer.to_str(pretty=False)
-        return text
 
     def encode(self, labels: Sequence[str], *, template: str) -> ChineseTokens:
         """Tokenize labels inside a template; rows that lose text or hold unknown characters are reported."""
