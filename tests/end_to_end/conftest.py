@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def trained_clips(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[ActionLabel, Path]]:
-    """Two fresh clips of every tenth composition that training saw."""
+    """Two fresh clips of every fifth composition that training saw."""
     folder = tmp_path_factory.mktemp("clips")
     labels = [label for label in motion_shapes_labels() if not label.is_novel][::5]
     rng = np.random.default_rng(CLIP_SEED)
@@ -33,6 +33,15 @@ def trained_clips(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Action
         render_video(draw_scene(label, rng=rng), path=path, video_format=VideoFormat())
         clips.append((label, path))
     return clips
+
+
+@pytest.fixture(scope="session")
+def clear_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[ActionLabel, Path]:
+    """A clip of a composition that the demo bundle knows well."""
+    (label,) = (label for label in motion_shapes_labels() if label.en == "square growing")
+    path = tmp_path_factory.mktemp("clear") / "clip.mp4"
+    render_video(draw_scene(label, rng=np.random.default_rng(CLIP_SEED)), path=path, video_format=VideoFormat())
+    return label, path
 
 
 @pytest.fixture(scope="session")

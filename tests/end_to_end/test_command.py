@@ -54,8 +54,8 @@ def test_port_in_use_is_named() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_recognize_prints_json(trained_clips: list[tuple[ActionLabel, Path]]) -> None:
-    label, clip = trained_clips[0]
+def test_recognize_prints_json(clear_clip: tuple[ActionLabel, Path]) -> None:
+    label, clip = clear_clip
     result = run("recognize", str(clip), "--bundle", str(DEMO), "--label-set", "motion_shapes", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["predictions"][0]["label"]["en"] == label.en

@@ -32,9 +32,9 @@ def test_the_service_installs_nothing_of_training(fresh_python: str, module: str
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_fresh_install_recognises_a_new_clip(
-    fresh_python: str, trained_clips: list[tuple[ActionLabel, Path]], tmp_path: Path
+    fresh_python: str, clear_clip: tuple[ActionLabel, Path], tmp_path: Path
 ) -> None:
-    label, clip = trained_clips[0]
+    label, clip = clear_clip
     labels = json.dumps([each.en for each in motion_shapes_labels()])
     with run_server(DEMO, log=tmp_path / "log", python=fresh_python) as client, clip.open("rb") as file:
         answer = client.post("/recognize", files={"video": file}, data={"labels": labels}).json()
