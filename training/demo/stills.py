@@ -6,7 +6,7 @@ are drawn from the facts elsewhere, anew each time a still is used.
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 
@@ -15,14 +15,12 @@ from jaxtyping import UInt8
 from rich.progress import track
 
 from training.data.motion_shapes.render import PixelGrid, paint_background, paint_shape, quantise
-from training.data.motion_shapes.scene import Motion, Scene, draw_scene
+from training.data.motion_shapes.scene import Scene, draw_scene
 from training.data.motion_shapes.vocabulary import COLOURS, SHAPES, ActionLabel, motion_shapes_labels
 from training.demo.captions import Facts, predicate_number
 from training.demo.cues import paint_cued_scene
 
-CUED_FRACTION = 0.5
-# Of the plain stills, the share whose shapes are turned by any angle.
-TURNED_FRACTION = 0.5
+CUED_FRACTION = 0.6
 SIZE_LIMITS = (0.18, 0.24, 0.29, 0.34)
 OPACITY_LIMITS = (0.3, 0.55, 0.8)
 # Gap between the centres of two shapes, in radii.
@@ -57,8 +55,6 @@ def draw_still(label: ActionLabel, *, grid: PixelGrid, rng: np.random.Generator)
         predicates: Sequence[int] = [predicate_number("action", label.action.name)]
     else:
         time = rng.uniform(0, 1)
-        if rng.random() < TURNED_FRACTION:
-            scene = _turned(scene, angle=rng.uniform(0, 2 * np.pi))
         canvas = paint_background(scene.background, grid=grid, time=time)
         for motion in scene.motions:
             paint_shape(canvas, scene.shape, scene.colour, pose=motion.at(time), grid=grid)
@@ -83,15 +79,6 @@ def describe_layout(scene: Scene, *, time: float) -> list[int]:
     ]
     opacity = int(np.searchsorted(OPACITY_LIMITS, pose.opacity))
     return predicates if opacity == len(OPACITY_LIMITS) else [*predicates, predicate_number("opacity", opacity)]
-
-
-def _turned(scene: Scene, *, angle: float) -> Scene:
-    """Turn every shape of a scene about itself: videos are nearly upright, but a turning shape takes any angle."""
-    motions = (
-        Motion(*(replace(pose, angle=pose.angle + angle) for pose in (motion.start, motion.stop)))
-        for motion in scene.motions
-    )
-    return replace(scene, motions=tuple(motions))
 
 
 def _draw_numbered(number: int, *, seed: int, size_pixels: int) -> Still:

@@ -15,7 +15,7 @@ def demo() -> Recipe:
         name="demo",
         model=ModelConfig(num_frames=4, temporal_prompts=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
         fit=FitConfig(
-            num_epochs=10,
+            num_epochs=16,
             num_warmup_epochs=0.5,
             batch_size=32,
             reversed_twins=True,

@@ -14,7 +14,7 @@ from training.data.motion_shapes.vocabulary import Colour, Shape
 
 Canvas = Float[np.ndarray, "H W 3"]
 
-MARK_RADIUS = 0.3
+MARK_RADIUS = 0.24
 MARK_DISTANCE = 0.6
 MARK_GREY = 0.03
 

@@ -146,7 +146,7 @@ def _size(rng: np.random.Generator) -> tuple[Motion, ...]:
 def _rotation(rng: np.random.Generator) -> tuple[Motion, ...]:
     """Turn clockwise by less than a full turn, so that eight frames leave no doubt about the direction."""
     pose = replace(draw_pose(rng), angle=rng.uniform(0, 2 * np.pi))
-    return (Motion(pose, replace(pose, angle=pose.angle + rng.uniform(0.6, 1.2) * np.pi)),)
+    return (Motion(pose, replace(pose, angle=pose.angle + rng.uniform(0.8, 1.7) * np.pi)),)
 
 
 def _distance(rng: np.random.Generator) -> tuple[Motion, ...]:
