@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from service.contract.manifest import Aggregation, Method, Preprocessing, WordSet
+from service.contract.manifest import Aggregation, Lambda, Method, Preprocessing, Sampling, Scoring, WordSet
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -117,6 +117,21 @@ class ModelConfig:
                 f"method is {self.method!r} and temporal_prompts is {self.temporal_prompts}; "
                 "dual_semantic needs them, vanilla has none"
             )
+
+    @property
+    def sampling(self) -> Sampling:
+        """Which frames of a video make a clip for this model."""
+        return Sampling(rule="segment_centres", num_frames=self.num_frames)
+
+    def scoring(self, fusion: Lambda) -> Scoring:
+        """How this model's features become scores with a weight of English."""
+        return Scoring(
+            aggregation=self.aggregation,
+            word_set=self.word_set,
+            renormalise=self.renormalise,
+            tau=self.tau,
+            fusion=fusion,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int64
 from rich.progress import track
 
 from service.contract.labels import Label
-from service.contract.manifest import Sampling, file_digest
+from service.contract.manifest import file_digest
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
@@ -78,7 +78,7 @@ def _encode(
     views = read_all_views(
         videos,
         preprocessing=model.config.preprocessing,
-        sampling=Sampling(rule="segment_centres", num_frames=model.config.num_frames),
+        sampling=model.config.sampling,
         plan=plan,
         num_workers=num_workers,
     )

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from service.contract.manifest import Lambda, Scoring
+from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank, Scores, score_labels
 from training.config import ModelConfig
 from training.evaluation.embed import EmbeddedSplit
@@ -97,13 +97,7 @@ def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, 
 
 def score_split(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, reading: Reading) -> SplitScores:
     """Score every label for every video of a split."""
-    scoring = Scoring(
-        aggregation=config.aggregation,
-        word_set=config.word_set,
-        renormalise=config.renormalise,
-        tau=config.tau,
-        fusion=Lambda(value=reading.fusion_lambda, chosen=reading.name),
-    )
+    scoring = config.scoring(Lambda(value=reading.fusion_lambda, chosen=reading.name))
     return SplitScores(
         tuple(
             score_labels(

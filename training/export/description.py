@@ -10,12 +10,10 @@ from service.contract.manifest import (
     Lambda,
     Manifest,
     Provenance,
-    Sampling,
-    Scoring,
     TextTower,
 )
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config import ClipConfig, ModelConfig
+from training.config import ClipConfig
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 _PACKAGES = ("torch", "onnx", "onnxscript")
@@ -47,12 +45,12 @@ def describe_model(
         joint_dimension=model.english.text_projection.shape[1],
         num_frame_features=config.num_frames,
         preprocessing=config.preprocessing,
-        sampling=Sampling(rule="segment_centres", num_frames=config.num_frames),
+        sampling=config.sampling,
         english=_text_tower(model.english, tokenizers.english, template=config.template_en, trained=True),
         chinese=None
         if model.chinese is None or tokenizers.chinese is None
         else _text_tower(model.chinese, tokenizers.chinese, template=config.template_zh, trained=chinese_trained),
-        scoring=_scoring(config, fusion=fusion),
+        scoring=config.scoring(fusion),
         label_sets=label_sets,
         files={},
         provenance=provenance.model_copy(update={"package_versions": provenance.package_versions | versions}),
@@ -80,16 +78,6 @@ def _text_tower(
         template=template,
         max_length=tokenizer.max_length,
         trained=trained,
-    )
-
-
-def _scoring(config: ModelConfig, *, fusion: Lambda) -> Scoring:
-    return Scoring(
-        aggregation=config.aggregation,
-        word_set=config.word_set,
-        renormalise=config.renormalise,
-        tau=config.tau,
-        fusion=fusion,
     )
 
 
