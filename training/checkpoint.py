@@ -5,6 +5,7 @@ A backbone folder holds ``backbone.json`` (sizes), ``clip.safetensors`` (OpenAI'
 ``checkpoint/<step>/`` with the adapters and, beside them, what resuming needs. Loading is strict both ways.
 """
 
+import filecmp
 import json
 import shutil
 from collections.abc import Mapping
@@ -114,10 +115,18 @@ def read_backbone(directory: Path) -> Backbone:
 
 
 def copy_backbone(source: Path, run_dir: Path) -> Path:
-    """Copy a backbone into a run, which thereby needs nothing else; an existing copy is kept."""
+    """Copy a backbone into a run, which thereby needs nothing else; an equal copy is kept.
+
+    Raises:
+        RunError: the source is no backbone, or the run holds another one.
+    """
     target = run_dir / BACKBONE_NAME
-    if not target.exists():
-        read_config(source / _SIZES, kind=BackboneConfig)
+    read_config(source / _SIZES, kind=BackboneConfig)
+    if target.exists():
+        names = sorted(path.name for path in source.iterdir())
+        if filecmp.cmpfiles(source, target, names, shallow=False)[0] != names:
+            raise RunError(f"{target} is another backbone than {source}; remove it, or choose another folder")
+    else:
         unfinished = _begin(target)
         shutil.copytree(source, unfinished, dirs_exist_ok=True)
         unfinished.rename(target)
@@ -136,6 +145,11 @@ def write_checkpoint(run_dir: Path, *, model: VideoCLIP, step: int, state: dict[
     for other in target.parent.iterdir():
         if other != target:
             shutil.rmtree(other)
+
+
+def has_checkpoint(run_dir: Path) -> bool:
+    """Whether a run has come as far as a checkpoint."""
+    return any((run_dir / CHECKPOINT_NAME).glob("[0-9]*"))
 
 
 def latest_checkpoint(run_dir: Path) -> Path:
@@ -211,6 +225,8 @@ def render_config(config: object) -> str:
 def read_config(path: Path, *, kind: type[Config]) -> Config:
     """Read a config that ``render_config`` wrote.
 
+    A recipe may lack keys that were added after it was written: their defaults are what runs did before.
+
     Raises:
         RunError: the file is missing, or a key is missing, unknown or has an impossible value.
     """
@@ -222,9 +238,17 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
         config = TypeAdapter(kind).validate_python(values)
     except (ValidationError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    if json.loads(render_config(config)) != values:
+    rendered = json.loads(render_config(config))
+    if not _covers(rendered, values) or (rendered != values and kind is not Recipe):
         raise RunError(f"{path} has keys that {kind.__name__} does not have, or lacks some; it is of another version")
     return config
+
+
+def _covers(rendered: Any, values: Any) -> bool:  # noqa: ANN401
+    """Whether a config says all that a file does, at every depth; it may say more."""
+    if isinstance(rendered, dict) and isinstance(values, dict):
+        return all(key in rendered and _covers(rendered[key], value) for key, value in values.items())
+    return bool(rendered == values)
 
 
 def _begin(target: Path) -> Path:

@@ -1,20 +1,19 @@
 """The command `duoact-train`: reads arguments, calls the training parts, prints; what they do lives elsewhere."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
-from rich.markup import escape
 
-from service.contract.errors import DuoActError
 from service.contract.labels import read_label_file
 from service.contract.views import ViewPlan
 from training.checkpoint import load_model
+from training.cli_ablate import ablate_command
+from training.cli_cost import cost_command
+from training.cli_figures import figures_command
+from training.cli_options import DataOption, SetOption, WorkersOption, clear_errors
 from training.data.annotations import LABELS_NAME, read_video_data
 from training.demo.build import build_demo, plan_demo, plan_miniature
 from training.errors import SettingError
@@ -31,11 +30,9 @@ from training.provenance import choose_fusion, describe_provenance
 from training.recipes import find_recipe
 
 app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
-_EXIT_FAILED = 1
-
-DataOption = Annotated[Path, typer.Option(help="Folder with labels.csv and annotations.csv.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="A field of the config, as key=value; repeatable.")]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that decode videos.")]
+app.command("ablate")(ablate_command)
+app.command("cost")(cost_command)
+app.command("figures")(figures_command)
 
 
 @app.command("demo")
@@ -50,7 +47,7 @@ def demo_command(
     miniature: Annotated[bool, typer.Option("--miniature", help="Take the same path in a minute or two.")] = False,
 ) -> None:
     """Build the demo bundle from nothing: render, pre-train, align, fit, evaluate, export, verify."""
-    with _clear_errors() as console:
+    with clear_errors() as console:
         plan = plan_miniature(seed=seed) if miniature else plan_demo(seed=seed)
         build_demo(plan, out=out, work=work, num_workers=workers, console=console)
 
@@ -68,7 +65,7 @@ def fit_command(
     workers: WorkersOption = 2,
 ) -> None:
     """Fit a recipe's adapters on a data folder."""
-    with _clear_errors() as console, show_fit(console) as begin:
+    with clear_errors() as console, show_fit(console) as begin:
         fit(
             override(find_recipe(recipe), parse_settings(settings or [])),
             data=read_video_data(data),
@@ -91,7 +88,7 @@ def evaluate_command(
     workers: WorkersOption = 2,
 ) -> None:
     """Evaluate a run by a protocol; report and rankings go to its folder."""
-    with _clear_errors() as console:
+    with clear_errors() as console:
         if protocol not in PROTOCOLS:
             raise SettingError(f"protocol is {protocol!r}; known are {', '.join(PROTOCOLS)}")
         plan = ViewPlan.parse(views)
@@ -113,7 +110,7 @@ def export_command(
     name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
 ) -> None:
     """Export a run as a bundle, with the labels it was fitted on as a label set."""
-    with _clear_errors():
+    with clear_errors():
         model, provenance = load_model(run).cpu(), describe_provenance(run)
         export_bundle(
             model,
@@ -133,7 +130,7 @@ def verify_command(
     run: Annotated[Path | None, typer.Option(help="Folder of the run it was exported from, to compare with.")] = None,
 ) -> None:
     """Prove that a bundle gives the same answers on every engine."""
-    with _clear_errors() as console:
+    with clear_errors() as console:
         verify_bundle(bundle, model=None if run is None else load_model(run).cpu(), console=console)
 
 
@@ -147,7 +144,7 @@ def info_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count parameters by group and multiply-accumulates of a view; needs no weights."""
-    with _clear_errors() as console:
+    with clear_errors() as console:
         config = configure_method(method, architecture=backbone, num_frames=frames)
         card = describe_model(override(config, parse_settings(settings or [])))
         if as_json:
@@ -155,13 +152,3 @@ def info_command(
             return
         console.print(render_groups(card.groups))
         console.print(f"{card.gmacs_per_view} GMACs a view")
-
-
-@contextmanager
-def _clear_errors() -> Iterator[Console]:
-    """Turn an error that is meant for people into one line and a failure."""
-    try:
-        yield Console()
-    except DuoActError as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
-        raise typer.Exit(_EXIT_FAILED) from error

@@ -1,6 +1,9 @@
 """Typed, frozen descriptions of models and runs; a recipe is a function that returns one. No torch here."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from service.contract.manifest import Aggregation, Lambda, Method, Preprocessing, Sampling, Scoring, WordSet
@@ -8,6 +11,12 @@ from service.contract.manifest import Aggregation, Lambda, Method, Preprocessing
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
+Beta = Literal["none", "mlp", "lstm", "transformer", "tada", "c3d", "r2plus1d"]
+BetaLayout = Literal["grid", "line", "plane"]
+GlobalPrompts = Literal["broadcast", "per_frame"]
+# What the width of beta is split into: two directions, four heads, a quarter of the channels.
+_BETA_DIVISORS: Mapping[str, int] = MappingProxyType({"lstm": 2, "transformer": 4, "tada": 4})
+_RAND_AUGMENT = re.compile(r"rand(-(m(10|\d)|n[1-9]\d?|p(0(\.\d+)?|1(\.0+)?)|mstd\d+(\.\d+)?|inc[01]))*")
 
 CLIP_PREPROCESSING = Preprocessing(
     input_size=224,
@@ -76,16 +85,38 @@ class ChineseTextConfig:
 class TemporalPromptConfig:
     """Temporal prompts and their reparameterization (Deng et al. 2024, Eq. 8-12).
 
-    ``beta`` is the encoder of Eq. 12 and ``beta_width`` its inner width; ``projection_init`` starts P_cls of Eq. 8 at
-    the identity or at torch's default; ``zero_init_beta`` starts beta at zero, so that step 0 equals temporal prompts
-    alone.
+    ``global_prompts`` are one set that all frames share, or one set a frame. ``beta`` is the encoder of Eq. 12 (Table 3
+    compares them), ``beta_width`` its inner width and ``beta_units`` the number of its units or layers;
+    ``beta_layout`` is how convolutions see the prompt tokens of a frame: folded to a ``grid``, as a ``line``, or as one
+    ``plane`` with the frames. ``residual`` keeps P in P + beta(P) (Table 4). ``projection_init`` starts P_cls of Eq. 8
+    at the identity or at torch's default; ``zero_init_beta`` starts beta at zero, so that step 0 equals temporal
+    prompts alone.
     """
 
     num_global_prompts: int = 8
-    beta: Literal["none", "r2plus1d"] = "r2plus1d"
+    global_prompts: GlobalPrompts = "broadcast"
+    beta: Beta = "r2plus1d"
     beta_width: int = 224
+    beta_units: int = 2
+    beta_layout: BetaLayout = "grid"
+    residual: bool = True
     projection_init: Literal["identity", "torch_default"] = "identity"
     zero_init_beta: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the counts, and that beta does not start as a dead end."""
+        for name in ("num_global_prompts", "beta_width", "beta_units"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        divisor = _BETA_DIVISORS.get(self.beta, 1)
+        if self.beta_width % divisor:
+            raise ValueError(
+                f"beta is {self.beta!r} and beta_width is {self.beta_width}; it must be a multiple of {divisor}"
+            )
+        if self.beta != "none" and self.zero_init_beta and not self.residual:
+            raise ValueError(
+                "residual is off and zero_init_beta is on, so every prompt would start at zero; turn it off"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +124,9 @@ class ModelConfig:
     """A video model: its method, towers, adapters, and how its features become scores.
 
     ``clip`` is an open_clip architecture or a size of our own; ``chinese`` is None for a model without that branch.
+    ``supervision`` by English alone leaves the Chinese branch out, whatever the backbone has. A ``dual_semantic`` model
+    without ``temporal_prompts`` is the paper's baseline: CLIP with a temporal embedding. ``tune_image_tower`` trains
+    the image tower along with the adapters.
     """
 
     method: Method = "dual_semantic"
@@ -100,6 +134,8 @@ class ModelConfig:
     chinese: ChineseTextConfig | None = ChineseTextConfig()
     num_frames: int = 8
     temporal_prompts: TemporalPromptConfig | None = TemporalPromptConfig()
+    supervision: Literal["dual", "english"] = "dual"
+    tune_image_tower: bool = False
     aggregation: Aggregation = "word_weighted"
     word_set: WordSet = "label_eot"
     renormalise: bool = True
@@ -112,10 +148,10 @@ class ModelConfig:
         """Check that the method has what it needs."""
         if self.num_frames < 1:
             raise ValueError(f"num_frames is {self.num_frames}; a clip has at least one frame")
-        if (self.method == "dual_semantic") != (self.temporal_prompts is not None):
+        if self.method != "dual_semantic" and (self.temporal_prompts is not None or self.tune_image_tower):
             raise ValueError(
-                f"method is {self.method!r} and temporal_prompts is {self.temporal_prompts}; "
-                "dual_semantic needs them, vanilla has none"
+                f"method is {self.method!r}, temporal_prompts is {self.temporal_prompts} and tune_image_tower is "
+                f"{self.tune_image_tower}; only dual_semantic has these"
             )
 
     @property
@@ -154,12 +190,16 @@ class AugmentConfig:
 
     A crop covers a share of the picture's area drawn from ``crop_area``, with a width / height drawn from
     ``crop_aspect``. A mirrored clip takes the mirrored label, and is left alone where that label does not exist.
+    ``rand_augment`` is a policy in timm's words, such as "rand-m7-n4-mstd0.5-inc1" (Cubuk et al. 2020); erasing covers
+    one box of all frames with the same noise.
     """
 
     crop_area: tuple[float, float] = (0.08, 1.0)
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip_probability: float = 0.5
     grayscale_probability: float = 0.2
+    rand_augment: str | None = None
+    erasing_probability: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges and probabilities."""
@@ -169,9 +209,15 @@ class AugmentConfig:
                 raise ValueError(f"{name} is {(low, high)}; it must be a rising range above 0")
         if self.crop_area[1] > 1:
             raise ValueError(f"crop_area is {self.crop_area}; a crop covers at most 1, the whole picture")
-        for name in ("flip_probability", "grayscale_probability"):
+        for name in ("flip_probability", "grayscale_probability", "erasing_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
+        if self.rand_augment is not None and not _RAND_AUGMENT.fullmatch(self.rand_augment):
+            raise ValueError(
+                f"rand_augment is {self.rand_augment!r}; write rand and then, where they differ from timm's defaults, "
+                "-m0 to -m10 (magnitude), -n1 or more (operations), -p0 to -p1 (probability), -mstd0.5 (its deviation) "
+                "and -inc1 (stronger with magnitude)"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,10 +262,19 @@ class FitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything a run depends on but its data and its backbone's weights."""
+    """Everything a run depends on but its data and its backbone's weights.
+
+    With ``num_shots`` that many videos of each label are drawn from the training split by the seed.
+    """
 
     name: str
     model: ModelConfig
     fit: FitConfig = FitConfig()
     augment: AugmentConfig = AugmentConfig()
     train_split: str = "train"
+    num_shots: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number of shots."""
+        if self.num_shots is not None and self.num_shots < 1:
+            raise ValueError(f"num_shots is {self.num_shots}; it must be at least 1, or null for all videos")

@@ -1,6 +1,6 @@
 """Fitting a model's adapters on videos: one loop, for one process or several, that can stop and resume exactly.
 
-The losses are in ``losses``, the order of clips in ``data.loader``, files in ``run_folder`` and ``checkpoint``.
+A single step is in ``step``, the order of clips in ``data.loader``, files in ``run_folder`` and ``checkpoint``.
 """
 
 import time
@@ -12,28 +12,35 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
-from torch.optim import AdamW
 
-from training.checkpoint import BACKBONE_NAME, copy_backbone, read_backbone, read_checkpoint, write_checkpoint
+from training.checkpoint import (
+    BACKBONE_NAME,
+    CONFIG_NAME,
+    copy_backbone,
+    has_checkpoint,
+    read_backbone,
+    read_checkpoint,
+    read_config,
+    write_checkpoint,
+)
 from training.config import FitConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import TrainingClips, open_training_clips
-from training.data.loader import BatchPlan, ClipBatch, build_loader
-from training.errors import DivergenceError, RunError
-from training.losses import Losses, TextBank, build_text_bank, dual_semantic_loss
-from training.models.freezing import adapter_modules
+from training.data.loader import BatchPlan, build_loader
+from training.errors import RunError
+from training.losses import TextBank, build_text_bank
 from training.models.video_clip import VideoCLIP
-from training.optim import build_optimizer, learning_rate_factor, set_learning_rate
+from training.optim import learning_rate_factor
 from training.run_folder import (
     StepRecord,
     append_record,
+    check_new,
     check_resumable,
     draw_curves,
     drop_records_after,
     start_run,
 )
+from training.step import Optimisation
 
 Observe = Callable[[StepRecord], None]
 
@@ -101,21 +108,7 @@ class _Run:
         self._model = model
         self._workplace = workplace
         self._accelerator = accelerator
-        self._bank = bank
-        self._optimizer: AdamW = build_optimizer(
-            model,
-            learning_rate=recipe.fit.learning_rate,
-            weight_decay=recipe.fit.weight_decay,
-            betas=recipe.fit.betas,
-        )
-        prepare_modes(model)
-        # Torch has no synchronised batch norm for CPUs: there, each process normalises by its own clips.
-        if accelerator.device.type == "cuda" and accelerator.num_processes > 1:
-            model.video = nn.SyncBatchNorm.convert_sync_batchnorm(model.video)
-        self._encoder: nn.Module = accelerator.prepare_model(model.video)
-        self._loss = partial(
-            dual_semantic_loss, bank=bank, config=model.config, label_smoothing=recipe.fit.label_smoothing
-        )
+        self._optimisation = Optimisation(model, bank=bank, config=recipe.fit, accelerator=accelerator)
 
     def train(self, clips: TrainingClips, *, plan: BatchPlan, first_step: int, observe: Observe) -> None:
         """Take the steps from ``first_step`` to the end of the plan."""
@@ -128,7 +121,9 @@ class _Run:
         loader = build_loader(clips, plan=plan, first_step=first_step, num_workers=num_workers)
         for step, batch in enumerate(loader, start=first_step + 1):
             learning_rate = config.learning_rate * factor(step - 1)
-            losses, gradient_norm = self._take_step(batch.to(self._accelerator.device), learning_rate, step=step)
+            losses, gradient_norm = self._optimisation.take_step(
+                batch.to(self._accelerator.device), learning_rate=learning_rate, step=step
+            )
             now = time.perf_counter()
             record = StepRecord(
                 step=step,
@@ -149,43 +144,18 @@ class _Run:
             draw_curves(self._workplace.run_dir)
 
     def resume(self) -> int:
-        """Load the latest checkpoint; returns the number of steps done."""
-        state = read_checkpoint(self._workplace.run_dir, model=self._model)
-        self._optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if torch.cuda.is_available() and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-        step = int(state["step"])
+        """Load the latest checkpoint; returns the number of steps done, 0 for a run that stopped before its first."""
+        step = 0
+        if has_checkpoint(self._workplace.run_dir):
+            state = read_checkpoint(self._workplace.run_dir, model=self._model)
+            self._optimisation.optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["rng"])
+            if torch.cuda.is_available() and state["cuda_rng"]:
+                torch.cuda.set_rng_state_all(state["cuda_rng"])
+            step = int(state["step"])
         if self._accelerator.is_main_process:
             drop_records_after(self._workplace.run_dir, step=step)
         return step
-
-    def _take_step(self, batch: ClipBatch, learning_rate: float, *, step: int) -> tuple[Losses, float]:
-        set_learning_rate(self._optimizer, learning_rate)
-        with torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-            features: Tensor = self._encoder(batch.frames)
-        frames, label_ids = self._gather(features.float(), batch.label_ids)
-        losses: Losses = self._loss(frames, label_ids)
-        require_finite({"frame features": frames, "L_VT": losses.english, "L_VC": losses.chinese}, step=step)
-        # Each process adds the gradient through its own clips, and averaging over processes divides by their number.
-        self._accelerator.backward(losses.total * self._accelerator.num_processes)
-        norm = nn.utils.clip_grad_norm_(self._model.trainable_parameters(), self._config.max_gradient_norm)
-        if not norm.isfinite():
-            named = self._model.named_parameters()
-            require_finite({f"gradient of {name}": parameter.grad for name, parameter in named}, step=step)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return losses, norm.item()
-
-    def _gather(
-        self, features: Float[Tensor, "B T D"], label_ids: Int64[Tensor, " B"]
-    ) -> tuple[Float[Tensor, "G T D"], Int64[Tensor, " G"]]:
-        """Join the batches of all processes; gradients flow to this process's own features."""
-        if self._accelerator.num_processes == 1:
-            return features, label_ids
-        parts = list(self._accelerator.gather(features.detach()).split(len(features)))
-        parts[self._accelerator.process_index] = features
-        return torch.cat(parts), self._accelerator.gather(label_ids)
 
     def _keep(self, record: StepRecord) -> None:
         """Log the step and write a checkpoint where they are due."""
@@ -193,34 +163,14 @@ class _Run:
         if is_last or record.step % self._config.log_every_steps == 0:
             append_record(run_dir, record)
         if is_last or record.step % self._config.checkpoint_every_steps == 0:
-            state: dict[str, Any] = {"optimizer": self._optimizer.state_dict(), "rng": torch.get_rng_state()}
+            state: dict[str, Any] = {"rng": torch.get_rng_state()}
+            state["optimizer"] = self._optimisation.optimizer.state_dict()
             state["cuda_rng"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
             write_checkpoint(run_dir, model=self._model, step=record.step, state=state)
 
 
-def prepare_modes(model: nn.Module) -> None:
-    """Put adapters in training mode, where batch norms learn statistics, and frozen towers in evaluation mode."""
-    model.eval()
-    for module in adapter_modules(model):
-        module.train()
-
-
 def _ignore(_: StepRecord) -> None:
     """Watch a process that shows nothing."""
-
-
-def require_finite(tensors: dict[str, Tensor | None], *, step: int) -> None:
-    """Stop a run before its weights are touched.
-
-    Raises:
-        DivergenceError: names the first tensor with a number that is not finite, and the step.
-    """
-    for name, tensor in tensors.items():
-        if tensor is not None and not tensor.isfinite().all():
-            raise DivergenceError(
-                f"{name} is not finite at step {step}; the weights are those of the step before. Lower learning_rate, "
-                "or resume from the last checkpoint with another"
-            )
 
 
 def _open_run(
@@ -230,12 +180,17 @@ def _open_run(
     source = run_dir / BACKBONE_NAME if resume else backbone_dir
     if source is None:
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
+    if resume:
+        read_config(run_dir / CONFIG_NAME, kind=Recipe)  # Before its backbone is missed: is this a run at all?
     recipe = replace(recipe, model=read_backbone(source).configure(recipe.model))
     if resume:
         check_resumable(run_dir, recipe=recipe, data=data)
         return recipe
+    # All processes look before the first one writes, so that all of them refuse.
+    check_new(run_dir)
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        start_run(run_dir, recipe=recipe, data=data)
         copy_backbone(source, run_dir)
+        start_run(run_dir, recipe=recipe, data=data)
     accelerator.wait_for_everyone()
     return recipe

@@ -16,7 +16,12 @@ from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
 
 METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
-    {"dual_semantic": ModelConfig, "vanilla": lambda: ModelConfig(method="vanilla", temporal_prompts=None)}
+    {
+        "dual_semantic": ModelConfig,
+        "vanilla": lambda: ModelConfig(method="vanilla", temporal_prompts=None),
+        "baseline_frozen": lambda: ModelConfig(temporal_prompts=None, supervision="english"),
+        "baseline_image_ft": lambda: ModelConfig(temporal_prompts=None, supervision="english", tune_image_tower=True),
+    }
 )
 
 

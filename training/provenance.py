@@ -11,21 +11,23 @@ from training.checkpoint import CONFIG_NAME, read_config
 from training.config import Recipe
 from training.evaluation.evaluate import EVALUATION_NAME
 from training.evaluation.protocols import UNTUNED_LAMBDA
-from training.run_folder import DATA_NAME, ENVIRONMENT_NAME
+from training.run_folder import DATA_NAME, DRAWN_KEY, ENVIRONMENT_NAME
 
 
 def describe_provenance(run_dir: Path) -> Provenance:
     """Describe a run: recipe, data, and the figures of every evaluation in its folder.
 
+    Names of drawn videos stay in the run; the recipe's shots and seed draw them again.
+
     Raises:
         RunError: the folder is not a run.
     """
     recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
-    environment = _read(run_dir / ENVIRONMENT_NAME)
+    environment, data = _read(run_dir / ENVIRONMENT_NAME), _read(run_dir / DATA_NAME)
     return Provenance(
         recipe=recipe.name,
         config=TypeAdapter(Recipe).dump_python(recipe, mode="json"),
-        training_data=_read(run_dir / DATA_NAME),
+        training_data={key: value for key, value in data.items() if key != DRAWN_KEY},
         metrics=tuple(metric for report in _read_reports(run_dir) for metric in _list_metrics(report)),
         package_versions=environment["package_versions"],
         git_commit=environment["git_commit"],

@@ -6,7 +6,7 @@ Weights are the work of ``checkpoint``. Layout: ``config.json``, ``environment.j
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,17 @@ from matplotlib.figure import Figure
 from training.checkpoint import CONFIG_NAME, read_config, render_config
 from training.config import Recipe
 from training.data.annotations import LABELS_NAME, VideoData
+from training.data.few_shot import select_training_videos
 from training.environment import describe_environment
 from training.errors import RunError
 
 METRICS_NAME, CURVES_NAME, DATA_NAME, ENVIRONMENT_NAME = "metrics.jsonl", "curves.png", "data.json", "environment.json"
+
+# Told apart by people with any colour vision (Okabe and Ito, 2008).
+_COLOURS = ("#000000", "#0072B2", "#D55E00")
+
+# Where the description of the data lists the videos of a few-shot draw.
+DRAWN_KEY = "training_videos"
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,28 @@ class StepRecord:
     step_seconds: float
 
 
-def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
-    """Make the folder of a new run.
+def check_new(run_dir: Path) -> None:
+    """Check that a folder holds no run yet.
 
     Raises:
-        RunError: a run is there already.
+        RunError: a run is there.
     """
     if (run_dir / CONFIG_NAME).exists():
         raise RunError(f"{run_dir} holds a run; continue it with --resume, or choose another folder")
+
+
+def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
+    """Make the folder of a new run; the config comes last and makes it one.
+
+    Raises:
+        RunError: a run is there already.
+        DataError: the data lacks what the recipe trains on.
+    """
+    check_new(run_dir)
+    described = describe_data(data, recipe=recipe)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_text(run_dir / ENVIRONMENT_NAME, text=_render(describe_environment()))
-    write_text(run_dir / DATA_NAME, text=_render(describe_data(data)))
+    write_text(run_dir / DATA_NAME, text=_render(described))
     write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
     write_text(run_dir / METRICS_NAME, text="")
     write_text(run_dir / CONFIG_NAME, text=render_config(recipe))
@@ -59,23 +77,35 @@ def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     """Check that a run was started with this recipe on this data.
 
     Raises:
-        RunError: the folder holds no run, or one with another recipe or other data.
+        RunError: the folder holds no run, or one with another recipe or other data; every field that differs is named.
     """
-    if read_config(run_dir / CONFIG_NAME, kind=Recipe) != recipe:
-        raise RunError(f"{run_dir} was started with another recipe; resume it with the settings of its {CONFIG_NAME}")
+    stored_recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
+    if stored_recipe != recipe:
+        differences = _differences(json.loads(render_config(stored_recipe)), json.loads(render_config(recipe)))
+        raise RunError(
+            f"{run_dir} was started with another recipe: {'; '.join(differences)}. Resume it with the settings of its "
+            f"{CONFIG_NAME}"
+        )
     stored = json.loads((run_dir / DATA_NAME).read_text(encoding="utf-8"))
     if stored["digest"] != data.digest:
         raise RunError(f"{run_dir} was started on other data (digest {stored['digest']}, not {data.digest})")
 
 
-def describe_data(data: VideoData) -> dict[str, Any]:
-    """Say which data a run saw: digest of its tables, number of labels, videos of each split."""
+def describe_data(data: VideoData, *, recipe: Recipe) -> dict[str, Any]:
+    """Say which data a run saw: digest of its tables, number of labels, videos of each split, and those it drew.
+
+    Raises:
+        DataError: the data lacks what the recipe trains on.
+    """
     splits = Counter(each.split for each in data.annotations)
+    videos = select_training_videos(recipe, data=data)
+    drawn = {} if recipe.num_shots is None else {DRAWN_KEY: [each.video for each in videos]}
     return {
         "name": data.name,
         "digest": data.digest,
         "num_labels": len(data.labels),
         "num_videos": dict(sorted(splits.items())),
+        **drawn,
     }
 
 
@@ -86,8 +116,8 @@ def append_record(run_dir: Path, record: StepRecord) -> None:
 
 
 def read_records(run_dir: Path) -> list[StepRecord]:
-    """Read the run's metrics."""
-    lines = (run_dir / METRICS_NAME).read_text(encoding="utf-8").splitlines()
+    """Read the run's metrics, without a last line that a stopped run left unfinished."""
+    *lines, _ = (run_dir / METRICS_NAME).read_text(encoding="utf-8").split("\n")
     return [StepRecord(**json.loads(line)) for line in lines]
 
 
@@ -97,20 +127,21 @@ def drop_records_after(run_dir: Path, *, step: int) -> None:
     write_text(run_dir / METRICS_NAME, text="".join(json.dumps(asdict(record)) + "\n" for record in kept))
 
 
-def draw_curves(run_dir: Path) -> None:
-    """Draw loss and learning rate over the steps."""
+def draw_curves(run_dir: Path, *, out: Path | None = None) -> None:
+    """Draw loss and learning rate over the steps, in the run's folder or in another."""
     records = read_records(run_dir)
     steps = [record.step for record in records]
-    with matplotlib.rc_context({"font.size": 9}):
+    with matplotlib.rc_context({"font.size": 9, "lines.linewidth": 0.9}):
         figure = Figure(figsize=(7, 5), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         _plot(above, steps, {"total": [r.loss for r in records], "English": [r.loss_en for r in records],
                              "Chinese": [r.loss_zh for r in records]}, name="loss")  # fmt: skip
         _plot(below, steps, {"learning rate": [r.learning_rate for r in records]}, name="learning rate")
         below.set_xlabel("step")
-    unfinished = run_dir / f".{CURVES_NAME}"
+    directory = run_dir if out is None else out
+    unfinished = directory / f".{CURVES_NAME}"
     FigureCanvasAgg(figure).print_figure(unfinished, format="png")
-    unfinished.replace(run_dir / CURVES_NAME)
+    unfinished.replace(directory / CURVES_NAME)
 
 
 def write_text(path: Path, *, text: str) -> None:
@@ -120,11 +151,22 @@ def write_text(path: Path, *, text: str) -> None:
     unfinished.replace(path)
 
 
+def _differences(stored: dict[str, Any], given: dict[str, Any], *, prefix: str = "") -> Iterator[str]:
+    """Iterate over the fields that two configs of the same kind disagree about, with both values."""
+    for name, value in stored.items():
+        other = given[name]
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from _differences(value, other, prefix=f"{prefix}{name}.")
+        elif value != other:
+            yield f"{prefix}{name} is {json.dumps(value)} there and {json.dumps(other)} here"
+
+
 def _render(values: dict[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
 
 def _plot(axes: Any, steps: Sequence[int], curves: dict[str, list[Any]], *, name: str) -> None:  # noqa: ANN401
+    axes.set_prop_cycle(color=_COLOURS)
     for label, values in curves.items():
         if None not in values:
             axes.plot(steps, values, label=label)

@@ -128,6 +128,27 @@ def test_only_what_trains_is_in_a_checkpoint(backbone_dir: Path, tmp_path: Path)
     assert all(name.startswith(("video.prompts.", "video.temporal_embedding")) for name in names)
 
 
+def test_tuned_image_tower_is_in_a_checkpoint(backbone_dir: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, model=replace(MODEL, temporal_prompts=None, tune_image_tower=True))
+    run_dir = write_run(tmp_path / "run", backbone_dir, recipe=recipe)
+    path = latest_checkpoint(run_dir) / "adapters.safetensors"
+    tower = {f"video.visual.{name}" for name in load_model(run_dir).video.visual.state_dict()}
+    assert set(load_file(path)) == {"video.temporal_embedding", *tower}
+    change(path, lambda tensors: tensors.update({"video.visual.proj": torch.full((16, 16), 2.0)}))
+    assert torch.equal(load_model(run_dir).video.visual.proj, torch.full((16, 16), 2.0))
+    change(path, lambda tensors: tensors.pop("video.visual.proj"))
+    with pytest.raises(RunError, match=r"adapters.safetensors does not fit the model. missing: video.visual.proj"):
+        load_model(run_dir)
+
+
+def test_supervision_by_english_takes_no_chinese_from_the_backbone(backbone_dir: Path) -> None:
+    model = read_backbone(backbone_dir).build(replace(MODEL, supervision="english"))
+    assert model.chinese is None
+    assert model.tokenizers is not None
+    assert model.tokenizers.chinese is None
+    assert model.tokenizers.english is not None
+
+
 def test_only_the_latest_checkpoint_is_kept(backbone_dir: Path, tmp_path: Path) -> None:
     run_dir = write_run(tmp_path / "run", backbone_dir, step=3)
     model = load_model(run_dir)
@@ -177,9 +198,17 @@ def test_config_survives_the_disk(tmp_path: Path) -> None:
     assert read_config(path, kind=Recipe) == RECIPE
 
 
+def test_recipe_of_an_earlier_version_has_todays_defaults(tmp_path: Path) -> None:
+    values = json.loads(render_config(RECIPE))
+    del values["num_shots"], values["model"]["supervision"], values["model"]["temporal_prompts"]["beta_layout"]
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    assert read_config(tmp_path / "config.json", kind=Recipe) == RECIPE
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"model": {**json.loads(render_config(MODEL)), "colour": "red"}}, "has keys that Recipe does not have"),
         ({"colour": "red"}, "has keys that Recipe does not have, or lacks some"),
         ({"train_split": 3}, r"cannot be read: .*train_split"),
     ],
@@ -200,3 +229,11 @@ def test_config_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(RunError, match="has keys that BackboneConfig does not have, or lacks some"):
         read_config(path, kind=BackboneConfig)
+
+
+def test_another_backbone_in_the_run_is_refused(backbone_dir: Path, tmp_path: Path) -> None:
+    copied = copy_backbone(backbone_dir, tmp_path / "run")
+    assert copy_backbone(backbone_dir, tmp_path / "run") == copied
+    change(copied / "clip.safetensors", lambda tensors: tensors.pop("positional_embedding"))
+    with pytest.raises(RunError, match=r"backbone is another backbone than .*; remove it, or choose another folder"):
+        copy_backbone(backbone_dir, tmp_path / "run")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.training.tiny import CHINESE, CLIP, MODEL
+from tests.training.tiny import CHINESE, CLIP, MODEL, PROMPTS
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,37 @@ def test_clip_has_frames() -> None:
         replace(MODEL, num_frames=0)
 
 
+@pytest.mark.parametrize("name", ["num_global_prompts", "beta_width", "beta_units"])
+def test_temporal_prompts_have_sizes(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
+        replace(PROMPTS, **{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("beta", "divisor"), [("lstm", 2), ("transformer", 4), ("tada", 4)])
+def test_width_of_beta_can_be_split(beta: str, divisor: int) -> None:
+    message = f"beta is {beta!r} and beta_width is 27; it must be a multiple of {divisor}"
+    with pytest.raises(ValueError, match=message):
+        replace(PROMPTS, beta=beta, beta_width=27)  # type: ignore[arg-type]
+
+
+def test_beta_without_residual_does_not_start_at_zero() -> None:
+    with pytest.raises(
+        ValueError, match="residual is off and zero_init_beta is on, so every prompt would start at zero"
+    ):
+        replace(PROMPTS, residual=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
-            {"temporal_prompts": None},
-            "method is 'dual_semantic' and temporal_prompts is None; dual_semantic needs them",
+            {"method": "vanilla"},
+            "method is 'vanilla', temporal_prompts is TemporalPromptConfig.* and tune_image_tower is False; only",
         ),
-        ({"method": "vanilla"}, "method is 'vanilla' and temporal_prompts is TemporalPromptConfig"),
+        (
+            {"method": "vanilla", "temporal_prompts": None, "tune_image_tower": True},
+            "temporal_prompts is None and tune_image_tower is True; only dual_semantic has these",
+        ),
     ],
 )
 def test_method_goes_with_its_adapters(changes: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""A run from start to end, stopped and resumed, in bfloat16, in two processes, and when numbers go wrong."""
+"""A run from start to end, stopped and resumed, in bfloat16, and when numbers go wrong."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.multiprocessing.spawn import spawn
 
-from tests.training.ranks import fit_in_rank, free_port
-from tests.training.tiny import RECIPE
+from tests.training.tiny import RECIPE, tiny_prompts
 from training.checkpoint import load_model
 from training.config import FitConfig, Recipe
 from training.data.annotations import VideoData
 from training.errors import DivergenceError, RunError
-from training.fit import Workplace, fit, require_finite
+from training.fit import Workplace, fit
 from training.models.video_clip import VideoCLIP
 from training.run_folder import StepRecord, read_records
+from training.step import require_finite
 
 
 def ignore(_: VideoCLIP) -> Callable[[StepRecord], None]:
@@ -67,7 +66,7 @@ def test_run_leaves_its_model_and_its_records(run: Callable[..., VideoCLIP], tmp
                      "labels.csv", "metrics.jsonl"}  # fmt: skip
 
 
-@pytest.mark.parametrize("stop", [3, 4, 5])
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
 def test_stopped_and_resumed_run_equals_one_that_was_not(
     run: Callable[..., VideoCLIP], tmp_path: Path, stop: int
 ) -> None:
@@ -115,17 +114,18 @@ def test_bfloat16_stays_near_full_precision(run: Callable[..., VideoCLIP], tmp_p
     assert first[1] != first[0]
 
 
-@pytest.mark.slow
-def test_two_processes_equal_one(run: Callable[..., VideoCLIP], data: VideoData, backbone_dir: Path,
-                                 frames_cache: Path, tmp_path: Path) -> None:  # fmt: skip
-    # Without beta: its batch norms see the clips of their own process on a CPU.
-    prompts = replace(RECIPE.model, temporal_prompts=replace(RECIPE.model.temporal_prompts, beta="none"))  # type: ignore[type-var]
-    recipe = replace(RECIPE, model=prompts)
-    run("one", recipe=recipe)
-    workplace = Workplace(run_dir=tmp_path / "two", cache_dir=frames_cache, num_workers=1)
-    spawn(fit_in_rank, args=(2, free_port(), recipe, data, workplace, backbone_dir), nprocs=2)
-    losses = [[each.loss for each in read_records(tmp_path / name)] for name in ("one", "two")]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+def test_run_resumes_exactly_where_files_were_left_unfinished(run: Callable[..., VideoCLIP], tmp_path: Path) -> None:
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", begin=stop_after(3))
+    unfinished = tmp_path / "stopped" / "checkpoint" / ".00000004.partial"
+    unfinished.mkdir()
+    (unfinished / "adapters.safetensors").write_bytes(b"half")
+    with (tmp_path / "stopped" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 4, "num_st')
+    assert same_weights(run("stopped", resume=True), whole)
+    assert [each.step for each in read_records(tmp_path / "stopped")] == [1, 2, 3, 4, 5, 6]
+    assert not unfinished.exists()
 
 
 def test_diverging_run_stops_before_its_weights_are_touched(run: Callable[..., VideoCLIP], tmp_path: Path) -> None:
@@ -137,19 +137,23 @@ def test_diverging_run_stops_before_its_weights_are_touched(run: Callable[..., V
 
         return observe
 
-    with pytest.raises(DivergenceError, match="frame features is not finite at step 5; the weights are those of"):
+    with pytest.raises(
+        DivergenceError, match=r"parameter video.visual.proj is not finite at step 5; the weights are those"
+    ):
         run(begin=poison)
     assert load_model(tmp_path / "run").video.temporal_embedding.isfinite().all()  # type: ignore[union-attr]
 
 
-def test_gradient_that_is_not_finite_is_named(run: Callable[..., VideoCLIP]) -> None:
+@pytest.mark.parametrize(("factor", "name"), [(torch.nan, "gradient of video.temporal_embedding"),
+                                              (1e30, "norm of the gradient")])  # fmt: skip
+def test_gradient_that_is_not_finite_is_named(run: Callable[..., VideoCLIP], factor: float, name: str) -> None:
     def poison(model: VideoCLIP) -> Callable[[StepRecord], None]:
         embedding = model.video.temporal_embedding
         assert embedding is not None
-        embedding.register_hook(lambda gradient: gradient * torch.inf)
+        embedding.register_hook(lambda gradient: gradient * factor)
         return lambda _: None
 
-    with pytest.raises(DivergenceError, match=r"gradient of video.temporal_embedding is not finite at step 1"):
+    with pytest.raises(DivergenceError, match=f"{name} is not finite at step 1; the weights are those"):
         run(begin=poison)
 
 
@@ -173,8 +177,19 @@ def test_run_without_a_backbone_is_refused(data: VideoData, tmp_path: Path) -> N
 
 def test_resuming_with_another_recipe_is_refused(run: Callable[..., VideoCLIP]) -> None:
     run()
-    with pytest.raises(RunError, match="was started with another recipe"):
-        run(recipe=with_fit(learning_rate=1.0), resume=True)
+    message = (
+        "run was started with another recipe: model.num_frames is 4 there and 8 here; "
+        "model.temporal_prompts.beta_width is 4 there and 2 here; fit.learning_rate is 0.0005 there and 1.0 here. "
+        "Resume it with the settings of its config.json"
+    )
+    other = replace(with_fit(learning_rate=1.0), model=replace(tiny_prompts(beta_width=2), num_frames=8))
+    with pytest.raises(RunError, match=message):
+        run(recipe=other, resume=True)
+
+
+def test_resuming_a_folder_without_a_run_is_refused(run: Callable[..., VideoCLIP]) -> None:
+    with pytest.raises(RunError, match=r"nothing is not a run folder: it has no config.json"):
+        run("nothing", resume=True)
 
 
 def test_resuming_on_other_data_is_refused(

@@ -14,9 +14,10 @@ from torch.utils.data import Dataset
 from training.config import AugmentConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.augment import augment_clip
+from training.data.few_shot import select_training_videos
 from training.data.frames import DecodedFrames, FrameSource, store_frames
 from training.data.sampling import sample_random_clip
-from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids, select_split
+from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids
 from training.errors import DataError
 
 
@@ -82,13 +83,13 @@ class TrainingClips(Dataset[TrainingClip]):
 
 
 def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num_workers: int) -> TrainingClips:
-    """Open the clips of a recipe's training split, decoding their videos first unless the recipe forbids a cache.
+    """Open the clips that a recipe trains on, decoding their videos first unless the recipe forbids a cache.
 
     Raises:
-        DataError: no such split, videos that do not decode, frames beyond the recipe's limit, or a label without an
-            opposite where the recipe plays clips backwards.
+        DataError: no such split, too few videos of a label, videos that do not decode, frames beyond the recipe's
+            limit, or a label without an opposite where the recipe plays clips backwards.
     """
-    annotations = select_split(data, recipe.train_split)
+    annotations = select_training_videos(recipe, data=data)
     opposites = opposite_label_ids(data.labels)
     if recipe.fit.reversed_twins and (opposites == NO_OPPOSITE).any():
         lacking = data.labels[int((opposites == NO_OPPOSITE).argmax())]

@@ -51,7 +51,7 @@ class BatchPlan:
         """
         if self.num_videos < self.videos_per_step:
             raise DataError(
-                f"the split has {self.num_videos} videos and batch_size is {self.batch_size}; lower batch_size"
+                f"there are {self.num_videos} videos to train on and batch_size is {self.batch_size}; lower batch_size"
             )
         if self.reversed_twins and self.batch_size % 2:
             raise DataError(f"batch_size is {self.batch_size}; with reversed_twins it must be even")

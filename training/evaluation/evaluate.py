@@ -12,18 +12,20 @@ from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
 from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_backbone, read_config
-from training.config import Recipe
+from training.config import ModelConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids
 from training.environment import describe_environment
 from training.errors import SettingError
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
 from training.evaluation.protocols import (
+    LambdaPoint,
     Protocol,
-    choose_lambda,
+    best_lambda,
     list_readings,
     measure,
     score_split,
+    sweep_lambda,
 )
 from training.evaluation.report import Report, rank_videos, write_report
 from training.models.video_clip import VideoCLIP
@@ -46,14 +48,15 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
     """Evaluate a run and write the report and the rankings into its folder.
 
     Raises:
-        SettingError: lambda would be chosen on the split that is reported, or lies outside [0, 1].
+        SettingError: lambda would be chosen on the split that is reported or on one without videos, or lies outside
+            [0, 1].
         RunError: the folder is not a run.
         DataError: the data lacks a split, or a video does not decode.
     """
     _check(settings, protocol)
     started = time.perf_counter()
     directory = run_dir / EVALUATION_NAME
-    model = _load(run_dir, protocol=protocol)
+    model = load_protocol_model(run_dir, protocol=protocol)
     bank = embed_complete_labels(model, data.labels)
     embed = partial(
         embed_split,
@@ -63,7 +66,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         cache_dir=directory / "features",
         num_workers=settings.num_workers,
     )
-    fusion = _fusion(embed, bank, model=model, settings=settings)
+    fusion, curve = _fusion(embed, bank, data=data, config=model.config, settings=settings)
     embedded = embed(split=protocol.split)
     readings = list_readings(fusion_lambda=fusion.value, has_chinese=bank.chinese is not None)
     scores = [score_split(embedded, bank, config=model.config, reading=reading) for reading in readings]
@@ -72,6 +75,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
     report = replace(
         report,
         num_videos=len(embedded.videos),
+        lambda_curve=curve,
         accuracies=tuple(
             measure(own, embedded, reading=reading, opposites=opposites)
             for own, reading in zip(scores, readings, strict=True)
@@ -93,20 +97,36 @@ def _check(settings: Settings, protocol: Protocol) -> None:
         raise SettingError(f"lambda is {settings.fusion_lambda}; it must be between 0 (Chinese) and 1 (English)")
 
 
-def _load(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
+def load_protocol_model(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
+    """Load the model that a protocol measures: the run's, or CLIP as it was before the run.
+
+    Raises:
+        RunError: the folder is not a run.
+    """
     model = load_model(run_dir)
     if protocol.model == "frozen":
-        frozen = replace(model.config, method="vanilla", temporal_prompts=None, aggregation="mean")
+        frozen = replace(
+            model.config, method="vanilla", temporal_prompts=None, tune_image_tower=False, aggregation="mean"
+        )
         model = read_backbone(run_dir / BACKBONE_NAME).build(frozen)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _fusion(embed: Callable[..., EmbeddedSplit], bank: LabelBank, *, model: VideoCLIP, settings: Settings) -> Lambda:
+def _fusion(
+    embed: Callable[..., EmbeddedSplit], bank: LabelBank, *, data: VideoData, config: ModelConfig, settings: Settings
+) -> tuple[Lambda, tuple[LambdaPoint, ...]]:
+    """Take or choose the weight of English; returns it with the curve it was chosen from."""
     if settings.fusion_lambda is not None:
-        return Lambda(value=settings.fusion_lambda, chosen="given")
+        return Lambda(value=settings.fusion_lambda, chosen="given"), ()
     if bank.chinese is None:
-        return Lambda(value=1.0, chosen="no Chinese branch")
-    return choose_lambda(embed(split=settings.select_on), bank, config=model.config, split=settings.select_on)
+        return Lambda(value=1.0, chosen="no Chinese branch"), ()
+    if settings.select_on not in (known := sorted({each.split for each in data.annotations})):
+        raise SettingError(
+            f"lambda would be chosen on split {settings.select_on!r}, of which {data.directory} has no video; it has "
+            f"{', '.join(known)}: name one with --select-on, or give --lambda"
+        )
+    top1 = sweep_lambda(embed(split=settings.select_on), bank, config=config)
+    return best_lambda(top1, split=settings.select_on), tuple(LambdaPoint(*point) for point in top1.items())
 
 
 def _describe(
@@ -134,4 +154,5 @@ def _describe(
         hardware=describe_environment()["device"],
         seconds=0.0,
         accuracies=(),
+        lambda_curve=(),
     )

@@ -66,6 +66,14 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class LambdaPoint:
+    """Top-1 of the fused reading at one weight of English, as a share."""
+
+    fusion_lambda: float
+    top1: float
+
+
+@dataclass(frozen=True)
 class SplitScores:
     """Scores of all labels for every video of a split."""
 
@@ -126,15 +134,16 @@ def measure(
     )
 
 
-def choose_lambda(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, split: str) -> Lambda:
-    """Choose the weight of English by top-1 on a validation split, in steps of 0.05.
-
-    Among equals the one nearest to 0.5 is chosen.
-    """
+def sweep_lambda(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig) -> dict[float, float]:
+    """Measure top-1 for every weight of English from 0 to 1 in steps of 0.05."""
     values = [step / LAMBDA_STEPS for step in range(LAMBDA_STEPS + 1)]
-    top1 = [_top1(embedded, bank, config=config, value=value) for value in values]
-    best = min(zip(values, top1, strict=True), key=lambda pair: (-pair[1], abs(pair[0] - UNTUNED_LAMBDA)))
-    return Lambda(value=best[0], chosen=f"best top-1 ({best[1]:.4f}) on split {split!r} among 0, 0.05 ... 1")
+    return {value: _top1(embedded, bank, config=config, value=value) for value in values}
+
+
+def best_lambda(top1: Mapping[float, float], *, split: str) -> Lambda:
+    """Choose from a sweep over a validation split; among equals the one nearest to 0.5."""
+    value = min(top1, key=lambda each: (-top1[each], abs(each - UNTUNED_LAMBDA)))
+    return Lambda(value=value, chosen=f"best top-1 ({top1[value]:.4f}) on split {split!r} among 0, 0.05 ... 1")
 
 
 def _top1(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, value: float) -> float:

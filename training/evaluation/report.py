@@ -10,12 +10,18 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import Scores
 from training.evaluation.embed import EmbeddedSplit
-from training.evaluation.protocols import Accuracy, SplitScores
+from training.evaluation.protocols import Accuracy, LambdaPoint, SplitScores
+
+# What Markdown shows in another form, or leaves to the JSON.
+_NOT_FACTS = ("accuracies", "fusion", "lambda_curve", "protocol")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Figures of one protocol, with all that a reader needs to make them again."""
+    """Figures of one protocol, with all that a reader needs to make them again.
+
+    ``lambda_curve`` is what lambda was chosen from, on the split that ``fusion`` names; empty where it was not chosen.
+    """
 
     protocol: str
     model: str
@@ -36,6 +42,7 @@ class Report:
     hardware: str
     seconds: float
     accuracies: tuple[Accuracy, ...]
+    lambda_curve: tuple[LambdaPoint, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -44,7 +51,7 @@ class Report:
 
 def render_markdown(report: Report) -> str:
     """Render a report for people."""
-    facts = {key: value for key, value in report.to_json().items() if key not in ("accuracies", "fusion", "protocol")}
+    facts = {key: value for key, value in report.to_json().items() if key not in _NOT_FACTS}
     lines = [
         f"# {report.protocol}",
         "",

@@ -49,6 +49,10 @@ def traced(module: nn.Module) -> Iterator[None]:
             warnings.simplefilter("ignore", DeprecationWarning)
             # Inputs that share an axis are reported as such; that is how the graphs are described.
             warnings.filterwarnings("ignore", message="# The axis name", category=UserWarning)
+            # An LSTM checks the width of its input, which is fixed; and it lists its weights twice, which are swapped
+            # while its graph is made.
+            warnings.filterwarnings("ignore", message="Converting a tensor", module=r"torch\.nn\.modules\.rnn")
+            warnings.filterwarnings("ignore", message=r"The tensor attributes .*\._flat_weights", category=UserWarning)
             yield
     finally:
         config.update("jaxtyping_disable", value=checks_are_off)

@@ -1,28 +1,32 @@
 """From a config to a model with random weights; loading weights is the importers' and the checkpoint's work."""
 
-from torch import nn
+from dataclasses import replace
 
 from training.config import ModelConfig, TemporalPromptConfig
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, build_clip
 from training.models.freezing import freeze_towers
-from training.models.reparameterization import Reparameterization
+from training.models.reparameterization.encoder import build_reparameterization
 from training.models.temporal_prompts import TemporalPrompts
 from training.models.video_clip import Tokenizers, VideoCLIP
 from training.models.video_encoder import VideoEncoder
 
 
 def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) -> VideoCLIP:
-    """Build a model with random weights, towers frozen and adapters trainable."""
+    """Build a model with random weights, in which exactly what its config asks for is trainable."""
     clip = build_clip(config.clip)
+    video = build_video_encoder(clip, config)
+    chinese = None if config.chinese is None or config.supervision == "english" else ChineseTextTower(config.chinese)
+    if chinese is None and tokenizers is not None:
+        tokenizers = replace(tokenizers, chinese=None)
     model = VideoCLIP(
         config,
-        video=build_video_encoder(clip, config),
+        video=video,
         english=EnglishTextTower(clip),
-        chinese=None if config.chinese is None else ChineseTextTower(config.chinese),
+        chinese=chinese,
         tokenizers=tokenizers,
     )
-    freeze_towers(model)
+    freeze_towers(model, tune_image_tower=config.tune_image_tower)
     return model
 
 
@@ -36,6 +40,7 @@ def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
         clip.visual,
         num_frames=config.num_frames,
         prompts=prompts,
+        temporal_embedding=config.method == "dual_semantic",
         mean=config.preprocessing.mean,
         std=config.preprocessing.std,
     )
@@ -48,17 +53,9 @@ def _build_prompts(visual: VisionTransformer, config: TemporalPromptConfig, num_
         num_heads=visual.transformer.resblocks[0].attn.num_heads,
         num_frames=num_frames,
         num_global_prompts=config.num_global_prompts,
+        global_prompts=config.global_prompts,
         projection_init=config.projection_init,
-        reparameterization=_build_beta(config, width=width, num_frames=num_frames),
-    )
-
-
-def _build_beta(config: TemporalPromptConfig, *, width: int, num_frames: int) -> nn.Module:
-    if config.beta == "none":
-        return nn.Identity()
-    return Reparameterization(
-        width=width,
-        inner_width=config.beta_width,
-        num_tokens=1 + config.num_global_prompts + num_frames,
-        zero_init=config.zero_init_beta,
+        reparameterization=build_reparameterization(
+            config, width=width, num_tokens=1 + config.num_global_prompts + num_frames
+        ),
     )

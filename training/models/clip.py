@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from training.config import ClipConfig
 from training.models.attention import causal_mask, self_attention
-from training.models.torchvision_operators import declare_missing_operators
+from training.torchvision_operators import declare_missing_operators
 
 # open_clip imports torchvision, so the declarations must come first and outlive the import.
 _TORCHVISION_OPERATORS = declare_missing_operators()

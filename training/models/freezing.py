@@ -8,6 +8,7 @@ from training.models.temporal_prompts import TemporalPrompts
 
 _ADAPTERS = (TemporalPrompts,)
 _ADAPTER_PARAMETERS = ("temporal_embedding",)
+_IMAGE_TOWER = "video.visual."
 
 
 def adapter_parameter_names(model: nn.Module) -> set[str]:
@@ -24,9 +25,11 @@ def adapter_modules(model: nn.Module) -> Iterator[nn.Module]:
     return (module for module in model.modules() if isinstance(module, _ADAPTERS))
 
 
-def freeze_towers(model: nn.Module) -> None:
-    """Make exactly the adapters trainable."""
+def freeze_towers(model: nn.Module, *, tune_image_tower: bool) -> None:
+    """Make exactly the adapters trainable, and the image tower where it is tuned."""
     names = adapter_parameter_names(model)
+    if tune_image_tower:
+        names |= {name for name, _ in model.named_parameters() if name.startswith(_IMAGE_TOWER)}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from training.config import GlobalPrompts
 from training.models.attention import self_attention
 
 
@@ -14,7 +15,8 @@ class TemporalPrompts(nn.Module):
     """The prompts of one layer: a summary C (Eq. 8), S global prompts G, and T interchange prompts I (Eq. 9).
 
     Nothing is shared between layers. Symbols: X = P_cls(cls) with ``project_cls``; C = MHSA(LN(X)) + X over time;
-    Ihat[t, j] = I[j] + X[j], the same for every frame t; P = [C, G, Ihat] (Eq. 10).
+    Ihat[t, j] = I[j] + X[j], the same for every frame t; P = [C, G, Ihat] (Eq. 10). G is one set that all frames share,
+    or one set a frame.
     """
 
     def __init__(
@@ -24,6 +26,7 @@ class TemporalPrompts(nn.Module):
         num_heads: int,
         num_frames: int,
         num_global_prompts: int,
+        global_prompts: GlobalPrompts,
         projection_init: Literal["identity", "torch_default"],
         reparameterization: nn.Module,
     ) -> None:
@@ -32,8 +35,9 @@ class TemporalPrompts(nn.Module):
         self.project_cls = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, num_heads, batch_first=True)
-        self.global_prompts = nn.Parameter(_prompt_values(num_global_prompts, width))
-        self.interchange_prompts = nn.Parameter(_prompt_values(num_frames, width))
+        sets = (num_frames,) if global_prompts == "per_frame" else ()
+        self.global_prompts = nn.Parameter(_prompt_values(*sets, num_global_prompts, width=width))
+        self.interchange_prompts = nn.Parameter(_prompt_values(num_frames, width=width))
         self.reparameterization = reparameterization
         self._initialise(projection_init)
 
@@ -57,7 +61,7 @@ class TemporalPrompts(nn.Module):
             nn.init.zeros_(self.project_cls.bias)
 
 
-def _prompt_values(num_prompts: int, width: int) -> Float[Tensor, "P D"]:
+def _prompt_values(*sizes: int, width: int) -> Float[Tensor, "*sizes D"]:
     """Draw from U(-v, v), v = sqrt(6 / (3 * 16 * 16 + width)), the bound of visual prompt tuning at patch size 16."""
     bound = math.sqrt(6.0 / (3 * 16 * 16 + width))
-    return torch.empty(num_prompts, width).uniform_(-bound, bound)
+    return torch.empty(*sizes, width).uniform_(-bound, bound)

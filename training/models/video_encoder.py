@@ -1,4 +1,4 @@
-"""The frozen CLIP image tower over the frames of a clip, with or without temporal prompts in its layers."""
+"""The CLIP image tower over the frames of a clip, with or without temporal prompts in its layers."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -14,7 +14,7 @@ class VideoEncoder(nn.Module):
     """Encode clips to one unit-length feature a frame (Deng et al. 2024, Eq. 1-3, 13 and 14).
 
     The tower is open_clip's, whose modules are shared and keep their names under ``visual``. Without prompts this is
-    CLIP applied to every frame.
+    CLIP applied to every frame, but for the temporal embedding.
     """
 
     mean: Tensor
@@ -28,8 +28,12 @@ class VideoEncoder(nn.Module):
         prompts: list[TemporalPrompts] | None,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        temporal_embedding: bool = False,
     ) -> None:
-        """Wrap an open_clip image tower; ``prompts`` has one entry a layer, or is None for plain CLIP.
+        """Wrap an open_clip image tower.
+
+        ``prompts`` has one entry a layer, or is None for a tower without them; ``temporal_embedding`` adds e_temporal
+        of Eq. 1, which starts at zero.
 
         Raises:
             ValueError: the number of prompts is not the number of layers.
@@ -41,7 +45,7 @@ class VideoEncoder(nn.Module):
             raise ValueError(f"{len(prompts)} layers of prompts were given for a tower of {num_layers} layers")
         self.prompts = None if prompts is None else nn.ModuleList(prompts)
         width = visual.class_embedding.shape[0]
-        self.temporal_embedding = None if prompts is None else nn.Parameter(torch.zeros(num_frames, width))
+        self.temporal_embedding = nn.Parameter(torch.zeros(num_frames, width)) if temporal_embedding else None
         self.num_frames = num_frames
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
@@ -51,7 +55,7 @@ class VideoEncoder(nn.Module):
         tokens = self._embed(frames)
         for index, block in enumerate(self.visual.transformer.resblocks):
             prompts = None if self.prompts is None else self.prompts[index](tokens[:, :, 0])
-            tokens = _frozen_layer(block, tokens, prompts=prompts)
+            tokens = _apply_layer(block, tokens, prompts=prompts)
         features = self.visual.ln_post(tokens[:, :, 0]) @ self.visual.proj
         return functional.normalize(features, dim=-1)
 
@@ -69,7 +73,7 @@ class VideoEncoder(nn.Module):
         return normalised
 
 
-def _frozen_layer(
+def _apply_layer(
     block: ResidualAttentionBlock, tokens: Float[Tensor, "N T tokens D"], *, prompts: Float[Tensor, "N T P D"] | None
 ) -> Float[Tensor, "N T tokens D"]:
     """Attend over tokens and prompts, drop the prompts' outputs (Eq. 13), apply the MLP (Eq. 14)."""

@@ -5,11 +5,33 @@ from types import MappingProxyType
 
 from training.config import Recipe
 from training.errors import SettingError
+from training.recipes.baselines import baseline_frozen, baseline_image_ft
 from training.recipes.demo import demo, demo_miniature
-from training.recipes.dual_semantic import dual_semantic, dual_semantic_paper
+from training.recipes.dual_semantic import (
+    dual_semantic,
+    dual_semantic_few_shot,
+    dual_semantic_few_shot_paper,
+    dual_semantic_paper,
+    dual_semantic_ssv1,
+    dual_semantic_ssv1_paper,
+)
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
-    {build.__name__: build for build in (demo, demo_miniature, dual_semantic, dual_semantic_paper)}
+    {
+        build.__name__: build
+        for build in (
+            demo,
+            demo_miniature,
+            dual_semantic,
+            dual_semantic_paper,
+            dual_semantic_few_shot,
+            dual_semantic_few_shot_paper,
+            dual_semantic_ssv1,
+            dual_semantic_ssv1_paper,
+            baseline_frozen,
+            baseline_image_ft,
+        )
+    }
 )
 
 

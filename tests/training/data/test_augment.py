@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from training.config import AugmentConfig
-from training.data.augment import augment_clip, draw_crop
+from training.data.augment import ERASED_AREA, ERASED_ASPECT, augment_clip, draw_crop, erase_box
 from training.data.splits import NO_MIRROR
 
 STILL = AugmentConfig(crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0)
 CLIP = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+NOISE = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+POLICY = "rand-m7-n4-mstd0.5-inc1"
 
 
 def augment(config: AugmentConfig, *, clip: np.ndarray = CLIP, mirrored: tuple[int, ...] = (1, 0), size: int = 8):  # type: ignore[no-untyped-def]  # noqa: ANN201
@@ -55,6 +57,38 @@ def test_all_frames_are_cropped_alike() -> None:
     assert np.array_equal(clip[0], clip[2])
 
 
+def test_rand_augment_and_erasing_are_alike_in_all_frames() -> None:
+    still = np.repeat(NOISE[:1], 3, axis=0)
+    clip, label_id = augment(replace(STILL, rand_augment=POLICY, erasing_probability=1.0), clip=still, size=32)
+    assert np.array_equal(clip, np.repeat(clip[:1], 3, axis=0))
+    assert not np.array_equal(clip, still)
+    assert label_id == 0
+
+
+def test_erasing_changes_one_box_and_nothing_else() -> None:
+    clip, _ = augment(replace(STILL, erasing_probability=1.0), clip=NOISE, size=32)
+    changed = (clip != NOISE).any(axis=-1)
+    rows, columns = changed.any(axis=(0, 2)).nonzero()[0], changed.any(axis=(0, 1)).nonzero()[0]
+    box = clip[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert changed.sum() < 3 * 32 * 32 / 2
+    assert np.array_equal(box, np.repeat(box[:1], 3, axis=0))
+    assert changed[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].mean() > 0.99
+
+
+def test_erased_boxes_keep_area_and_aspect() -> None:
+    generator, blank = np.random.default_rng(0), np.zeros((1, 200, 200, 3), np.uint8)
+    spans = [np.ptp(np.argwhere(erase_box(blank, generator=generator)[0].any(axis=-1)), axis=0) for _ in range(200)]
+    heights, widths = np.array(spans).T + 1
+    areas, aspects = heights * widths / 200**2, widths / heights
+    assert ERASED_AREA[0] * 0.95 <= areas.min() < 0.04 < 0.3 < areas.max() <= ERASED_AREA[1] * 1.05
+    assert ERASED_ASPECT[0] * 0.95 <= aspects.min() < 0.4 < 2.5 < aspects.max() <= ERASED_ASPECT[1] * 1.05
+
+
+def test_box_that_never_fits_erases_nothing() -> None:
+    narrow = np.zeros((1, 1, 400, 3), np.uint8)
+    assert not erase_box(narrow, generator=np.random.default_rng(0)).any()
+
+
 def test_crops_keep_area_and_aspect() -> None:
     generator = np.random.default_rng(0)
     config = AugmentConfig(crop_area=(0.2, 0.5), crop_aspect=(0.5, 2.0))
@@ -83,6 +117,11 @@ def test_crop_that_never_fits_is_the_centred_square(height: int, width: int, box
         ({"crop_area": (0.5, 1.5)}, r"crop_area is \(0.5, 1.5\); a crop covers at most 1"),
         ({"flip_probability": 1.5}, "flip_probability is 1.5; a probability lies between 0 and 1"),
         ({"grayscale_probability": -0.5}, "grayscale_probability is -0.5"),
+        ({"erasing_probability": 2.0}, "erasing_probability is 2.0; a probability lies between 0 and 1"),
+        ({"rand_augment": "m7-n4"}, "rand_augment is 'm7-n4'; write rand and then"),
+        ({"rand_augment": "rand-m11"}, "rand_augment is 'rand-m11'; write rand and then"),
+        ({"rand_augment": "rand-n0"}, "rand_augment is 'rand-n0'"),
+        ({"rand_augment": "rand-m7-strong"}, "rand_augment is 'rand-m7-strong'"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:

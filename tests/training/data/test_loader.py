@@ -45,7 +45,7 @@ def test_processes_share_each_batch() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_videos": 3}, "split has 3 videos and batch_size is 4; lower batch_size"),
+        ({"num_videos": 3}, "there are 3 videos to train on and batch_size is 4; lower batch_size"),
         ({"batch_size": 3, "reversed_twins": True}, "batch_size is 3; with reversed_twins it must be even"),
         ({"num_processes": 3}, "batch_size is 4, which 3 processes cannot share"),
     ],
@@ -104,6 +104,18 @@ def test_clips_decoded_anew_are_those_of_the_cache(data: VideoData, frames_cache
     draw = PLAN.draws(1)[0]
     assert np.array_equal(cached[draw].frames, anew[draw].frames)
     assert len(anew) == 9
+
+
+def test_random_changes_follow_from_seed_epoch_and_video(data: VideoData, frames_cache: Path) -> None:
+    augment = replace(RECIPE.augment, rand_augment="rand-m7-n4-mstd0.5-inc1", erasing_probability=0.5)
+    recipe = replace(RECIPE, augment=augment)
+    clips, again = (open_clips(data, frames_cache, recipe) for _ in range(2))
+    draws = [Draw(epoch, index) for epoch in range(2) for index in range(4)]
+    seen = [clips[draw].frames for draw in draws]
+    assert all(np.array_equal(again[draw].frames, frames) for draw, frames in zip(draws, seen, strict=True))
+    assert len({frames.tobytes() for frames in seen}) == 8
+    reseeded = open_clips(data, frames_cache, replace(recipe, fit=replace(recipe.fit, seed=1)))
+    assert not np.array_equal(reseeded[draws[0]].frames, seen[0])
 
 
 def test_every_video_needs_a_label() -> None:

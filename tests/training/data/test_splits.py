@@ -1,5 +1,8 @@
 """Choosing splits, and labels in a mirror or played backwards."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from service.contract.labels import Label
@@ -7,6 +10,8 @@ from training.data.annotations import VideoData
 from training.data.motion_shapes import motion_shapes_labels
 from training.data.splits import NO_MIRROR, NO_OPPOSITE, mirrored_label_ids, opposite_label_ids, select_split
 from training.errors import DataError
+
+LISTS = Path(__file__).parents[4] / "shared" / "labels" / "mmaction2"
 
 
 def test_split_keeps_the_order_of_the_table(data: VideoData) -> None:
@@ -27,11 +32,37 @@ def test_unknown_split_lists_the_known_ones(data: VideoData) -> None:
         (["turning clockwise", "turning counter-clockwise"], [1, 0]),
         (["turning counterclockwise", "turning clockwise"], [1, NO_MIRROR]),
         (["left to right", "right to left"], [1, 0]),
+        (
+            ["Pulling [something] from left to right", "Pulling [something] from right to left"],
+            [1, 0],
+        ),
+        (
+            ["Turning the camera left while filming [something]", "Turning the camera right while filming [something]"],
+            [1, 0],
+        ),
+        (["Putting [something] upright on the table"], [0]),
         (["leftover cooking"], [0]),
     ],
 )
 def test_direction_words_are_swapped(texts: list[str], expected: list[int]) -> None:
     assert mirrored_label_ids([Label(text) for text in texts]).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs"),
+    [("sthv1", [(2, 4), (30, 41), (52, 66)]), ("sthv2", [(86, 87), (93, 94), (166, 167)])],
+)
+def test_only_labels_of_a_direction_change_in_the_mirror(name: str, pairs: list[tuple[int, int]]) -> None:
+    path = LISTS / f"{name}.txt"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    texts = path.read_text(encoding="utf-8").splitlines()
+    expected = np.arange(174)
+    for one, other in pairs:
+        expected[[one, other]] = other, one
+    # "pulling it right out" speaks of no direction; such a video is merely never mirrored.
+    expected[next(index for index, text in enumerate(texts) if "right out" in text)] = NO_MIRROR
+    assert np.array_equal(mirrored_label_ids([Label(text) for text in texts]), expected)
 
 
 def test_chinese_only_label_stays_itself() -> None:

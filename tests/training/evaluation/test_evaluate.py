@@ -13,10 +13,18 @@ from service.contract.views import ViewPlan
 from tests.training.tiny import LABELS, RECIPE, write_tiny_backbone
 from training.checkpoint import load_model
 from training.data.annotations import VideoData
-from training.errors import SettingError
+from training.errors import DataError, RunError, SettingError
 from training.evaluation.embed import embed_complete_labels, embed_split
 from training.evaluation.evaluate import Settings, evaluate
-from training.evaluation.protocols import PROTOCOLS, Protocol, Reading, score_split
+from training.evaluation.protocols import (
+    PROTOCOLS,
+    LambdaPoint,
+    Protocol,
+    Reading,
+    best_lambda,
+    score_split,
+    sweep_lambda,
+)
 from training.evaluation.report import render_markdown
 from training.fit import Workplace, fit
 from training.provenance import choose_fusion, describe_provenance
@@ -24,9 +32,9 @@ from training.provenance import choose_fusion, describe_provenance
 SETTINGS = Settings(num_workers=1)
 
 
-def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path) -> Path:
+def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path, num_shots: int | None = None) -> Path:
     fit(
-        replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1)),
+        replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1), num_shots=num_shots),
         data=data,
         workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
         backbone_dir=backbone,
@@ -52,6 +60,7 @@ def test_report_states_its_circumstances(run_dir: Path, data: VideoData) -> None
         "English", "Chinese", "Chinese, frames averaged", "fused",
     ]  # fmt: skip
     assert written["fusion"]["chosen"].startswith("best top-1")
+    assert [each["fusion_lambda"] for each in written["lambda_curve"]] == [step / 20 for step in range(21)]
     assert (run_dir / "evaluation" / "open_vocabulary.md").read_text(encoding="utf-8") == render_markdown(report)
 
 
@@ -95,6 +104,61 @@ def test_lambda_is_never_chosen_on_the_reported_split(run_dir: Path, data: Video
         evaluate(run_dir, data=data, protocol=protocol, settings=SETTINGS)
 
 
+def test_chosen_lambda_is_the_best_of_the_curve_that_is_kept(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
+    report = evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+    model, bank = load_model(run_dir), embed_complete_labels(load_model(run_dir), data.labels)
+    embedded = embed_split(model, data=data, split="val", plan=ViewPlan(), cache_dir=tmp_path, num_workers=1)
+    top1 = sweep_lambda(embedded, bank, config=model.config)
+    assert report.lambda_curve == tuple(LambdaPoint(value, share) for value, share in top1.items())
+    assert report.fusion == best_lambda(top1, split="val")
+
+
+def test_given_lambda_has_no_curve(run_dir: Path, data: VideoData) -> None:
+    settings = replace(SETTINGS, fusion_lambda=0.3)
+    report = evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
+    assert (report.fusion, report.lambda_curve) == (Lambda(value=0.3, chosen="given"), ())
+
+
+def test_lambda_needs_videos_to_be_chosen_on(run_dir: Path, data: VideoData) -> None:
+    unvalidated = replace(data, annotations=tuple(each for each in data.annotations if each.split != "val"))
+    message = (
+        r"lambda would be chosen on split 'val', of which .* has no video; it has novel, test, train: name one with "
+        "--select-on, or give --lambda"
+    )
+    with pytest.raises(SettingError, match=message):
+        evaluate(run_dir, data=unvalidated, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+
+
+def test_reported_split_needs_videos(run_dir: Path, data: VideoData) -> None:
+    untested = replace(data, annotations=tuple(each for each in data.annotations if each.split != "test"))
+    with pytest.raises(DataError, match=r"split is 'test', but .* has novel, train, val; choose one of these"):
+        evaluate(run_dir, data=untested, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+
+
+def test_label_without_chinese_text_is_named(run_dir: Path, data: VideoData) -> None:
+    english = replace(data, labels=(*data.labels[:2], Label("waving")))
+    with pytest.raises(DataError, match="evaluation needs texts in every language of the model; waving lack one"):
+        evaluate(run_dir, data=english, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+
+
+def test_frames_of_a_clip_are_those_the_run_was_fitted_with(run_dir: Path, data: VideoData) -> None:
+    path = run_dir / "config.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"num_frames": 4', '"num_frames": 8'), encoding="utf-8")
+    with pytest.raises(
+        RunError, match=r"does not fit the model. of another shape: .*temporal_embedding.* is \(4, 16\)"
+    ):
+        evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+
+
+def test_multi_view_evaluation_averages_twelve_views(run_dir: Path, data: VideoData) -> None:
+    settings = replace(SETTINGS, plan=ViewPlan(4, 3), fusion_lambda=0.5)
+    reports = [evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=settings) for _ in range(2)]
+    assert reports[0].views == "4x3"
+    assert reports[0].accuracies == reports[1].accuracies
+    [features] = (np.load(path) for path in (run_dir / "evaluation" / "features").glob("*.npy"))
+    assert features.shape == (3, 12, 4, 16)
+
+
 def test_lambda_outside_its_range_is_refused(run_dir: Path, data: VideoData) -> None:
     with pytest.raises(SettingError, match=r"lambda is 1.5; it must be between 0 \(Chinese\) and 1 \(English\)"):
         evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=Settings(fusion_lambda=1.5))
@@ -110,6 +174,16 @@ def test_manifest_tells_of_recipe_data_and_figures(run_dir: Path, data: VideoDat
     assert (first.name, first.protocol) == ("top1 (English)", "open_vocabulary: split test, 3 videos, 1x1 views")
     assert first.value == report.accuracies[0].top1
     assert choose_fusion(run_dir, has_chinese=True) == report.fusion
+
+
+def test_manifest_leaves_names_of_drawn_videos_to_the_run(
+    data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path
+) -> None:
+    run_dir = start(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache, num_shots=2)
+    provenance = describe_provenance(run_dir)
+    assert set(provenance.training_data) == {"name", "digest", "num_labels", "num_videos"}
+    assert provenance.config["num_shots"] == 2
+    assert len(json.loads((run_dir / "data.json").read_text(encoding="utf-8"))["training_videos"]) == 6
 
 
 def test_fusion_of_a_run_that_was_not_evaluated_is_one_half(run_dir: Path) -> None:

@@ -12,10 +12,11 @@ from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.protocols import (
     PROTOCOLS,
     Reading,
-    choose_lambda,
+    best_lambda,
     list_readings,
     measure,
     score_split,
+    sweep_lambda,
 )
 
 AXES = np.eye(4, dtype=np.float32)
@@ -50,14 +51,31 @@ def test_pairs_are_measured_on_the_score() -> None:
 
 
 def test_lambda_is_the_best_one_on_the_split() -> None:
-    fusion = choose_lambda(split_of(0, 0, 2), BANK, config=MODEL, split="val")
+    fusion = best_lambda(sweep_lambda(split_of(0, 0, 2), BANK, config=MODEL), split="val")
     assert fusion.value == 0.55
     assert fusion.chosen == "best top-1 (1.0000) on split 'val' among 0, 0.05 ... 1"
 
 
 def test_equal_lambdas_give_the_one_in_the_middle() -> None:
     bank = replace(BANK, english=AXES, chinese=AXES)
-    assert choose_lambda(split_of(0, 1, 2, 3), bank, config=MODEL, split="val").value == 0.5
+    top1 = sweep_lambda(split_of(0, 1, 2, 3), bank, config=MODEL)
+    assert best_lambda(top1, split="val").value == 0.5
+
+
+def test_sweep_goes_from_chinese_to_english_in_steps_of_a_twentieth() -> None:
+    top1 = sweep_lambda(split_of(0, 0, 2), BANK, config=MODEL)
+    assert list(top1) == [step / 20 for step in range(21)]
+    # 2 alone is right up to 0.55, both zeros from 0.55 on.
+    assert list(top1.values()) == [1 / 3] * 11 + [1.0] + [2 / 3] * 9
+
+
+def test_views_are_averaged_as_probabilities() -> None:
+    views = np.stack([np.repeat(AXES[0][None], 2, axis=0)] * 2 + [np.repeat(AXES[1][None], 2, axis=0)])
+    embedded = EmbeddedSplit(("0.mp4",), np.array([0]), views[None])
+    bank = replace(BANK, english=AXES)
+    scores = score_split(embedded, bank, config=MODEL, reading=Reading("English", 1.0, True))
+    np.testing.assert_allclose(scores.per_video[0].probability, [2 / 3, 1 / 3, 0, 0], atol=1e-6)
+    assert scores.ranking[0, :2].tolist() == [0, 1]
 
 
 def test_bilingual_model_is_read_in_four_ways() -> None:

@@ -1,12 +1,14 @@
 """Parameters and multiply-accumulates of the published sizes, counted without weights."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from service.contract.manifest import Method
-from training.config import ModelConfig, TemporalPromptConfig
+from training.config import Beta, BetaLayout, ModelConfig, TemporalPromptConfig
+from training.model_card import configure_method
 from training.models.builders import build_model
 from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
@@ -34,8 +36,58 @@ def test_trainable_parameters_by_global_prompts(num_global_prompts: int, expecte
     assert trainable(replace(BETA, num_global_prompts=num_global_prompts), num_frames=8) == expected
 
 
-def test_trainable_parameters_of_temporal_prompts_alone() -> None:
-    assert trainable(NO_BETA, num_frames=8) == 35_607_552
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"beta": "none"}, 35_607_552),
+        ({"beta": "mlp"}, 39_748_224),
+        ({"beta": "mlp", "beta_width": 1008}, 54_208_320),
+        ({"beta": "lstm"}, 47_016_576),
+        ({"beta": "transformer"}, 54_268_800),
+        ({"beta": "tada"}, 53_622_336),
+        ({"beta": "c3d", "beta_units": 1}, 56_013_312),
+        ({"beta": "c3d", "beta_units": 1, "beta_width": 192}, 51_108_864),
+        ({"beta": "r2plus1d"}, 54_231_168),
+        ({"residual": False, "zero_init_beta": False}, 54_231_168),
+        ({"global_prompts": "per_frame"}, 54_231_168 + 516_096),
+        ({"beta": "none", "global_prompts": "per_frame"}, 35_607_552 + 516_096),
+    ],
+)
+def test_trainable_parameters_of_variants(changes: dict[str, object], expected: int) -> None:
+    assert trainable(replace(BETA, **changes), num_frames=8) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layout", ["line", "plane"])
+@pytest.mark.parametrize(("beta", "expected"), [("tada", 53_622_336), ("c3d", 72_278_400), ("r2plus1d", 54_231_168)])
+def test_layouts_have_equal_parameters(beta: Beta, layout: BetaLayout, expected: int) -> None:
+    assert trainable(replace(BETA, beta=beta, beta_layout=layout), num_frames=8) == expected
+    assert trainable(replace(BETA, beta=beta), num_frames=8) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups"),
+    [
+        ({"temporal_prompts": NO_BETA}, {"temporal_prompts": (35_607_552, 0), "video": (0, 86_192_640)}),
+        ({"temporal_prompts": None}, {"temporal_prompts": (6_144, 0), "video": (0, 86_192_640)}),
+        (
+            {"temporal_prompts": None, "tune_image_tower": True},
+            {"temporal_prompts": (6_144, 0), "video": (86_192_640, 0)},
+        ),
+        ({"temporal_prompts": None, "method": "vanilla"}, {"video": (0, 86_192_640)}),
+        (
+            {"temporal_prompts": replace(BETA, beta="lstm"), "tune_image_tower": True},
+            {
+                "temporal_prompts": (35_607_552, 0),
+                "reparameterization": (11_409_024, 0),
+                "video": (86_192_640, 0),
+            },
+        ),
+    ],
+)
+def test_groups_of_variants_without_chinese(changes: dict[str, Any], groups: dict[str, tuple[int, int]]) -> None:
+    with torch.device("meta"):
+        model = build_model(ModelConfig(supervision="english", **changes))
+    assert parameter_groups(model) == {**groups, "english": (0, 63_428_096)}
 
 
 def test_groups_of_the_default_model() -> None:
@@ -71,3 +123,30 @@ def test_multiply_accumulates_of_a_view(prompts: TemporalPromptConfig | None, nu
     method: Method = "vanilla" if prompts is None else "dual_semantic"
     config = ModelConfig(method=method, num_frames=num_frames, temporal_prompts=prompts)
     assert count_macs_per_view(config) / 1e9 == pytest.approx(gmacs, abs=0.006 if gmacs * 1000 % 10 < 1e-6 else 0.0006)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "macs"),
+    [
+        ("ViT-B-32-quickgelu", 4_408_811_520),
+        ("ViT-B-16-quickgelu", 17_563_453_440),
+        ("ViT-L-14-quickgelu", 81_012_768_768),
+    ],
+)
+def test_multiply_accumulates_of_a_frame(architecture: str, macs: int) -> None:
+    config = configure_method("vanilla", architecture=architecture, num_frames=1)
+    assert count_macs_per_view(config) == macs
+
+
+@pytest.mark.parametrize(
+    ("beta", "num_units", "macs_per_token"),
+    [
+        ("mlp", 1, 2 * 768 * 224),
+        ("lstm", 2, 2 * 768 * 224 + 2 * 2 * 4 * 112 * (224 + 112)),
+        ("transformer", 2, 2 * 768 * 224 + 2 * (12 * 224**2 + 2 * 8 * 17 * 224)),
+    ],
+)
+def test_multiply_accumulates_of_token_blocks(beta: Beta, num_units: int, macs_per_token: int) -> None:
+    plain = ModelConfig(temporal_prompts=NO_BETA)
+    config = ModelConfig(temporal_prompts=replace(BETA, beta=beta, beta_units=num_units))
+    assert count_macs_per_view(config) - count_macs_per_view(plain) == 12 * 8 * 17 * macs_per_token

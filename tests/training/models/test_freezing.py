@@ -1,15 +1,18 @@
 """What trains is what the adapters declare: names, gradients and changed tensors."""
 
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 import torch
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
-from training.config import ModelConfig
-from training.fit import prepare_modes
+from training.config import Beta, ModelConfig
 from training.models.freezing import adapter_modules, adapter_parameter_names, parameter_groups
-from training.models.reparameterization import Reparameterization
+from training.models.reparameterization.encoder import Reparameterization
 from training.models.video_clip import VideoCLIP
 from training.optim import build_optimizer
+from training.step import prepare_modes
 
 
 def train(model: VideoCLIP, *, num_steps: int) -> None:
@@ -22,13 +25,36 @@ def train(model: VideoCLIP, *, num_steps: int) -> None:
         optimizer.step()
 
 
-@pytest.mark.parametrize("config", [MODEL, tiny_prompts(beta="none"), tiny_prompts(zero_init_beta=False)])
+BASELINE = replace(MODEL, temporal_prompts=None)
+# Batch norm takes away what a bias before it adds; where rounding leaves nothing, such a bias never moves.
+CANCELLED = {
+    f"video.prompts.{layer}.reparameterization.block.{unit}.0.route.reduce.bias" for layer in (0, 1) for unit in (0, 1)
+}
+VARIANTS = [tiny_prompts(beta=beta) for beta in get_args(Beta)]
+
+
+@pytest.mark.parametrize("config", [*VARIANTS, tiny_prompts(zero_init_beta=False), BASELINE])
 def test_exactly_the_adapters_change(config: ModelConfig) -> None:
     model = tiny_model(config)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
     train(model, num_steps=3)
     changed = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
-    assert changed == adapter_parameter_names(model)
+    assert changed | CANCELLED == adapter_parameter_names(model) | CANCELLED
+
+
+@pytest.mark.parametrize("config", [replace(MODEL, tune_image_tower=True), replace(BASELINE, tune_image_tower=True)])
+def test_tuned_image_tower_changes_along_with_the_adapters(config: ModelConfig) -> None:
+    model = tiny_model(config)
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    train(model, num_steps=3)
+    changed = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
+    tower = {f"video.visual.{name}" for name, _ in model.video.visual.named_parameters()}
+    assert changed == adapter_parameter_names(model) | tower
+    assert not model.video.visual.training
+
+
+def test_baseline_has_only_a_temporal_embedding() -> None:
+    assert adapter_parameter_names(tiny_model(BASELINE)) == {"video.temporal_embedding"}
 
 
 def test_every_adapter_tensor_gets_a_gradient_and_no_other_does() -> None:

@@ -11,13 +11,14 @@ from training.models.temporal_prompts import TemporalPrompts
 WIDTH, NUM_FRAMES, NUM_GLOBAL = 8, 3, 2
 
 
-def build(*, projection_init: str = "torch_default") -> TemporalPrompts:
+def build(*, projection_init: str = "torch_default", global_prompts: str = "broadcast") -> TemporalPrompts:
     torch.manual_seed(0)
     prompts = TemporalPrompts(
         width=WIDTH,
         num_heads=2,
         num_frames=NUM_FRAMES,
         num_global_prompts=NUM_GLOBAL,
+        global_prompts=global_prompts,  # type: ignore[arg-type]
         projection_init=projection_init,  # type: ignore[arg-type]
         reparameterization=nn.Identity(),
     )
@@ -58,15 +59,22 @@ def slow_prompts(prompts: TemporalPrompts, cls_tokens: Tensor) -> Tensor:
         frames = []
         for t in range(NUM_FRAMES):
             interchange = [prompts.interchange_prompts[j] + projected[j] for j in range(NUM_FRAMES)]
-            frames.append(torch.stack([summary[t], *prompts.global_prompts, *interchange]))
+            shared = prompts.global_prompts.expand(NUM_FRAMES, NUM_GLOBAL, WIDTH)[t]
+            frames.append(torch.stack([summary[t], *shared, *interchange]))
         clips.append(torch.stack(frames))
     return torch.stack(clips)
 
 
-def test_prompts_equal_the_equations_in_loops() -> None:
-    prompts, cls_tokens = build(), torch.randn(2, NUM_FRAMES, WIDTH)
+@pytest.mark.parametrize("global_prompts", ["broadcast", "per_frame"])
+def test_prompts_equal_the_equations_in_loops(global_prompts: str) -> None:
+    prompts, cls_tokens = build(global_prompts=global_prompts), torch.randn(2, NUM_FRAMES, WIDTH)
     assert prompts(cls_tokens).shape == (2, NUM_FRAMES, 1 + NUM_GLOBAL + NUM_FRAMES, WIDTH)
     torch.testing.assert_close(prompts(cls_tokens), slow_prompts(prompts, cls_tokens), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("broadcast", (2, 8)), ("per_frame", (3, 2, 8))])
+def test_global_prompts_are_shared_or_one_set_a_frame(kind: str, shape: tuple[int, ...]) -> None:
+    assert build(global_prompts=kind).global_prompts.shape == shape
 
 
 def test_reparameterization_sees_the_joined_prompts() -> None:

@@ -1,6 +1,7 @@
 """The video encoder at its start, without prompts, and layer by layer against Eq. 13 and 14."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
+from training.config import Beta
 from training.models.clip import build_clip
 from training.models.video_clip import VideoCLIP
 from training.models.video_encoder import VideoEncoder
@@ -39,8 +41,29 @@ def test_temporal_embedding_starts_at_zero() -> None:
     assert torch.equal(embedding, torch.zeros(4, 16))
 
 
-def test_beta_at_its_start_equals_temporal_prompts_alone() -> None:
-    full = tiny_model().eval()
+def test_baseline_starts_as_plain_frames() -> None:
+    model = with_towers_of(tiny_model(replace(MODEL, temporal_prompts=None)).eval(), tiny_model(VANILLA))
+    assert torch.equal(model.encode_video(CLIPS), tiny_model(VANILLA).eval().encode_video(CLIPS))
+
+
+def test_baseline_adds_its_temporal_embedding_to_every_token() -> None:
+    model = tiny_model(replace(MODEL, temporal_prompts=None)).eval()
+    moved = tiny_model(VANILLA).eval()
+    assert model.video.temporal_embedding is not None
+    nn.init.normal_(model.video.temporal_embedding)
+    for t, row in enumerate(model.video.temporal_embedding.detach()):
+        moved.video.visual.positional_embedding.data += row
+        torch.testing.assert_close(model.encode_video(CLIPS)[:, t], moved.encode_video(CLIPS)[:, t])
+        moved.video.visual.positional_embedding.data -= row
+
+
+def test_supervision_by_english_leaves_the_chinese_tower_out() -> None:
+    assert tiny_model(replace(MODEL, supervision="english")).chinese is None
+
+
+@pytest.mark.parametrize("beta", [each for each in get_args(Beta) if each != "none"])
+def test_beta_at_its_start_equals_temporal_prompts_alone(beta: Beta) -> None:
+    full = tiny_model(tiny_prompts(beta=beta)).eval()
     alone = tiny_model(tiny_prompts(beta="none")).eval()
     shared = {name: full.state_dict()[name] for name in alone.state_dict()}
     alone.load_state_dict(shared)

@@ -1,8 +1,8 @@
 """Declaration of torchvision operators that a CPU-only torch cannot load.
 
-open_clip imports torchvision. Beside a CPU-only torch, the torchvision wheel of the package index cannot load its
-compiled extension, and its import then fails while it describes operators that nobody declared. We use none of them:
-declaring their schemas lets the import finish.
+open_clip and timm import torchvision. Beside a CPU-only torch, the torchvision wheel of the package index cannot load
+its compiled extension, and its import then fails while it describes operators that nobody declared. We use none of
+them: declaring their schemas lets the import finish.
 """
 
 import importlib.util

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-from training.models.torchvision_operators import declare_missing_operators
+from training.torchvision_operators import declare_missing_operators
 library = declare_missing_operators()
 again = declare_missing_operators()
 import torchvision

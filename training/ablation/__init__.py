@@ -1,0 +1,1 @@
+"""Tables and figures of the paper that compare variants of a recipe: planned, run and reported."""

@@ -1,0 +1,127 @@
+"""Filling an ablation folder: fit and evaluate every run that is not there yet.
+
+A run is worked on by one process at a time and goes on from its last checkpoint, so several processes may share a
+folder and each may be stopped at any moment.
+"""
+
+import json
+import os
+import shutil
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from training.ablation.locks import lock_if_free, waiting_lock
+from training.ablation.plan import LOCK_NAME, Ablation, PlannedRun
+from training.ablation.progress import Display
+from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, has_checkpoint, read_config
+from training.config import Recipe
+from training.data.dataset import open_training_clips
+from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
+from training.fit import Workplace, fit
+from training.model_card import describe_model
+from training.run_folder import check_resumable, write_text
+
+CARD_NAME, FAILURE_NAME = "model.json", "failure.txt"
+
+
+@dataclass(frozen=True)
+class Means:
+    """Where decoded frames are kept, and how many processes decode."""
+
+    cache_dir: Path
+    num_workers: int
+
+
+def run_all(
+    ablation: Ablation,
+    runs: Sequence[PlannedRun],
+    *,
+    means: Means,
+    display: Display,
+    after_each: Callable[[], None],
+) -> int:
+    """Work through runs, leaving out those that are done or in another process's hands; returns how many failed.
+
+    ``after_each`` is called whenever a run has come to an end. Whatever goes wrong in a run stays in its folder as
+    ``failure.txt`` and does not touch the others.
+    """
+    num_failed = 0
+    for position, run in enumerate(runs):
+        with lock_if_free(run.lock) as is_free:
+            if not is_free:
+                display.say(position, run.name, "in work by another process")
+                continue
+            try:
+                outcome = _complete(ablation, run, means=means, display=display, position=position)
+                (run.directory / FAILURE_NAME).unlink(missing_ok=True)
+            except Exception as error:
+                num_failed += 1
+                _keep_failure(run, error)
+                outcome = f"FAILED, {type(error).__name__}: {error}"
+            display.say(position, run.name, outcome)
+            after_each()
+    return num_failed
+
+
+def evaluation_path(ablation: Ablation, run: PlannedRun) -> Path:
+    """Where the figures of a finished run lie."""
+    return run.directory / EVALUATION_NAME / f"{ablation.protocol.name}.json"
+
+
+def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Display, position: int) -> str:
+    """Do what is left of one run; returns what there is to say of it."""
+    recipe = run.recipe(ablation.recipe)
+    if evaluation_path(ablation, run).is_file():
+        check_resumable(run.directory, recipe=_with_sizes(recipe, run=run), data=ablation.data)
+        return "was done before"
+    can_resume = has_checkpoint(run.directory)
+    if not can_resume:
+        shutil.rmtree(run.directory, ignore_errors=True)
+        _link_backbone(ablation, run)
+    _store_frames(ablation, recipe, means=means)
+    with display.show_steps(position, run.name) as begin:
+        fit(
+            recipe,
+            data=ablation.data,
+            workplace=Workplace(run_dir=run.directory, cache_dir=means.cache_dir, num_workers=means.num_workers),
+            backbone_dir=ablation.backbone_dir,
+            resume=can_resume,
+            begin=begin,
+        )
+    card = describe_model(_with_sizes(recipe, run=run).model).to_json()
+    write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
+    settings = Settings(num_workers=means.num_workers)
+    report = evaluate(run.directory, data=ablation.data, protocol=ablation.protocol, settings=settings)
+    # The last reading is the one that the service uses: fused, or English alone.
+    return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
+
+
+def _with_sizes(recipe: Recipe, *, run: PlannedRun) -> Recipe:
+    """Take the sizes of a run's towers, which its own start settled, into its recipe."""
+    stored = read_config(run.directory / CONFIG_NAME, kind=Recipe).model
+    model = replace(recipe.model, clip=stored.clip, chinese=stored.chinese, preprocessing=stored.preprocessing)
+    return replace(recipe, model=model)
+
+
+def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:
+    """Give a run its own backbone without its weight in bytes; where files cannot be linked, ``fit`` copies them."""
+    run.directory.mkdir(parents=True, exist_ok=True)
+    unfinished = run.directory / f".{BACKBONE_NAME}.partial"
+    with suppress(OSError):
+        shutil.copytree(ablation.backbone_dir, unfinished, copy_function=os.link)
+        unfinished.rename(run.directory / BACKBONE_NAME)
+
+
+def _store_frames(ablation: Ablation, recipe: Recipe, *, means: Means) -> None:
+    """Decode the training videos, if no run did yet, while other processes wait rather than do the same."""
+    with waiting_lock(means.cache_dir / LOCK_NAME):
+        open_training_clips(recipe, data=ablation.data, cache_dir=means.cache_dir, num_workers=means.num_workers)
+
+
+def _keep_failure(run: PlannedRun, error: Exception) -> None:
+    run.directory.mkdir(parents=True, exist_ok=True)
+    text = "".join(traceback.format_exception(error))
+    write_text(run.directory / FAILURE_NAME, text=f"{type(error).__name__}: {error}\n\n{text}")

@@ -1,0 +1,30 @@
+"""The command `duoact-train figures`: reads arguments, has the figures drawn, prints where they are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from training.cli_options import DataOption, WorkersOption, clear_errors
+from training.data.annotations import read_video_data
+from training.evaluation.figures.draw import FIGURES_NAME, draw_figures
+from training.evaluation.figures.study import FigureSettings
+
+
+def figures_command(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    *,
+    data: DataOption,
+    split: Annotated[str, typer.Option(help="Split that is shown.")] = "test",
+    select_on: Annotated[str, typer.Option(help="Split on which lambda is chosen.")] = "val",
+    videos: Annotated[int, typer.Option(help="Videos, each of another label, whose attention is drawn.")] = 4,
+    out: Annotated[Path | None, typer.Option(help="Folder of the figures. [default: RUN/figures]")] = None,
+    workers: WorkersOption = 2,
+) -> None:
+    """Draw attention, t-SNE, confusion, curves and lambda of a run, with the data behind each."""
+    with clear_errors() as console:
+        settings = FigureSettings(split=split, select_on=select_on, num_videos=videos, num_workers=workers)
+        pictures = draw_figures(run, data=read_video_data(data), settings=settings, out=out or run / FIGURES_NAME)
+        for picture in pictures:
+            console.print(escape(str(picture)), soft_wrap=True)

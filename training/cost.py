@@ -1,0 +1,198 @@
+"""What training costs: peak memory and step time of a model's adapters, beside full fine-tuning of its video side.
+
+Weights, clips and texts are random, which changes neither figure. The steps are those of ``step``.
+"""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from accelerate import Accelerator
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional
+
+from training.checkpoint import render_config
+from training.config import ModelConfig, Recipe
+from training.data.loader import ClipBatch
+from training.environment import describe_environment
+from training.errors import RunError
+from training.losses import TextBank
+from training.models.builders import build_model
+from training.models.video_clip import VideoCLIP
+from training.step import Optimisation
+
+REFERENCE = "fully fine-tuned"
+# The labels of HMDB51, most of which are of one or two words.
+_NUM_LABELS, _NUM_WORDS = 51, 2
+_STATUS = Path("/proc/self/status")
+_MEMORY: Mapping[str, str] = MappingProxyType(
+    {
+        "cuda": "torch.cuda.max_memory_allocated: the most that tensors took at once, text towers included",
+        "cpu": "VmHWM of /proc/self/status at the end less VmRSS before the model was built: the most memory that the "
+        "process held at once above Python and its libraries, text towers included",
+    }
+)
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What training one model takes; the first step, which warms up, is not counted among the times.
+
+    ``cpu_seconds`` of a step add up all threads of the process; other programs disturb them less than ``step_seconds``.
+    """
+
+    trainable_parameters: int
+    frozen_parameters: int
+    peak_memory_bytes: int
+    step_seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    device: str
+
+
+def list_variants(model: ModelConfig) -> dict[str, ModelConfig]:
+    """List the model with trained adapters, with its image tower trained as well, and without beta."""
+    prompts = model.temporal_prompts
+    return {
+        "adapters": replace(model, tune_image_tower=False),
+        REFERENCE: replace(model, tune_image_tower=True),
+        "adapters without beta": replace(
+            model, tune_image_tower=False, temporal_prompts=prompts and replace(prompts, beta="none")
+        ),
+    }
+
+
+def compare_costs(recipe: Recipe, *, num_steps: int) -> dict[str, Any]:
+    """Measure all variants of a recipe's model, each in a fresh process, and report them as JSON values.
+
+    Raises:
+        RunError: a measurement ended early, most likely for want of memory.
+    """
+    costs = {
+        name: call_in_fresh_process(measure_cost, replace(recipe, model=model), num_steps=num_steps)
+        for name, model in list_variants(recipe.model).items()
+    }
+    return {
+        "environment": describe_environment(),
+        "recipe": json.loads(render_config(recipe)),
+        "num_labels": _NUM_LABELS,
+        "peak_memory": _MEMORY[costs[REFERENCE].device],
+        "step_time": f"median of {num_steps} steps after one that warms up",
+        "variants": {name: _report(cost, reference=costs[REFERENCE]) for name, cost in costs.items()},
+    }
+
+
+def measure_cost(recipe: Recipe, *, num_steps: int) -> Cost:
+    """Train a model for some steps in this process, which should hold nothing else."""
+    accelerator = Accelerator()
+    on_cuda = accelerator.device.type == "cuda"
+    torch.manual_seed(recipe.fit.seed)
+    memory_before = 0 if on_cuda else _read_status("VmRSS")
+    model = build_model(recipe.model).to(accelerator.device)
+    optimisation = Optimisation(model, bank=_draw_texts(model), config=recipe.fit, accelerator=accelerator)
+    step_seconds, cpu_seconds = [], []
+    for step in range(1, num_steps + 2):
+        batch = _draw_clips(recipe).to(accelerator.device)
+        started, cpu_started = time.perf_counter(), time.process_time()
+        # The step ends by reading a number back, so nothing of it is pending on a GPU.
+        optimisation.take_step(batch, learning_rate=recipe.fit.learning_rate, step=step)
+        step_seconds.append(time.perf_counter() - started)
+        cpu_seconds.append(time.process_time() - cpu_started)
+    peak = torch.cuda.max_memory_allocated() if on_cuda else _read_status("VmHWM") - memory_before
+    trainable = sum(parameter.numel() for parameter in model.trainable_parameters())
+    return Cost(
+        trainable_parameters=trainable,
+        frozen_parameters=sum(parameter.numel() for parameter in model.parameters()) - trainable,
+        peak_memory_bytes=peak,
+        step_seconds=tuple(step_seconds[1:]),
+        cpu_seconds=tuple(cpu_seconds[1:]),
+        device=accelerator.device.type,
+    )
+
+
+def call_in_fresh_process(
+    function: Callable[_Arguments, _Result], *arguments: _Arguments.args, **options: _Arguments.kwargs
+) -> _Result:
+    """Call a function where nothing was allocated before it.
+
+    Raises:
+        RunError: the process was ended, or a GPU's memory did not suffice.
+    """
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, *arguments, **options).result()
+        except (BrokenProcessPool, torch.OutOfMemoryError) as error:
+            raise RunError(
+                f"the measurement ended early ({error}), most likely for want of memory; lower --batch-size or --frames"
+            ) from error
+
+
+def render_costs(report: dict[str, Any]) -> Table:
+    """Render a report as a table for a terminal."""
+    fit = report["recipe"]["fit"]
+    table = Table(title=f"{report['environment']['device']}, batch {fit['batch_size']}, {fit['precision']}")
+    for column in ("variant", "trainable", "peak GiB", "of full", "s / step", "of full", "CPU s"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for name, cost in report["variants"].items():
+        table.add_row(
+            name,
+            f"{cost['trainable_parameters']:,}",
+            f"{cost['peak_memory_bytes'] / 1024**3:.2f}",
+            f"{cost['memory_ratio']:.2f}",
+            f"{cost['median_step_seconds']:.3f}",
+            f"{cost['time_ratio']:.2f}",
+            f"{cost['median_cpu_seconds']:.3f}",
+        )
+    return table
+
+
+def _report(cost: Cost, *, reference: Cost) -> dict[str, Any]:
+    seconds = median(cost.step_seconds)
+    return {
+        **asdict(cost),
+        "median_step_seconds": seconds,
+        "median_cpu_seconds": median(cost.cpu_seconds),
+        "memory_ratio": cost.peak_memory_bytes / reference.peak_memory_bytes,
+        "time_ratio": seconds / median(reference.step_seconds),
+    }
+
+
+def _draw_texts(model: VideoCLIP) -> TextBank:
+    projection = model.video.visual.proj
+
+    def draw(*shape: int) -> Tensor:
+        return functional.normalize(torch.randn(*shape, projection.shape[1], device=projection.device), dim=-1)
+
+    words = draw(_NUM_LABELS, _NUM_WORDS)
+    is_word = torch.ones(_NUM_LABELS, _NUM_WORDS, dtype=torch.bool, device=projection.device)
+    return TextBank(draw(_NUM_LABELS), words, is_word, None if model.chinese is None else draw(_NUM_LABELS))
+
+
+def _draw_clips(recipe: Recipe) -> ClipBatch:
+    num_clips, size = recipe.fit.batch_size, recipe.model.preprocessing.input_size
+    frames = torch.randint(0, 256, (num_clips, recipe.model.num_frames, size, size, 3), dtype=torch.uint8)
+    return ClipBatch(frames, torch.randint(0, _NUM_LABELS, (num_clips,)))
+
+
+def _read_status(field: str) -> int:
+    """Read a memory figure of this process, in bytes.
+
+    Raises:
+        RunError: the system does not tell.
+    """
+    lines = _STATUS.read_text(encoding="utf-8").splitlines() if _STATUS.is_file() else []
+    figures = [int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")]
+    if not figures:
+        raise RunError(f"{_STATUS} has no {field}; without a GPU, memory is measured on Linux alone")
+    return figures[0]
