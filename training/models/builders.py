@@ -31,7 +31,16 @@ def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) ->
 
 
 def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
-    """Put the config's temporal prompts into a CLIP's image tower."""
+    """Put the config's temporal prompts into a CLIP's image tower.
+
+    Raises:
+        ValueError: the config cuts crops of another size than the tower's.
+    """
+    (tower_size, _), crop_size = clip.visual.image_size, config.preprocessing.input_size
+    if crop_size != tower_size:
+        raise ValueError(
+            f"input_size is {crop_size} pixels, but the image tower takes crops of {tower_size}; set it so"
+        )
     prompts = None
     if config.temporal_prompts is not None:
         num_layers = len(clip.visual.transformer.resblocks)

@@ -55,10 +55,15 @@ class VideoCLIP(nn.Module):
         """Encode clips of upright RGB frames at the model's input size.
 
         Raises:
-            ValueError: the clips have another number of frames than the model's.
+            ValueError: the clips have another number of frames, or of pixels, than the model's.
         """
         if frames.shape[1] != self.config.num_frames:
             raise ValueError(f"clips have {frames.shape[1]} frames; this model takes exactly {self.config.num_frames}")
+        size = self.config.preprocessing.input_size
+        if tuple(frames.shape[2:4]) != (size, size):
+            raise ValueError(
+                f"frames are {frames.shape[3]} x {frames.shape[2]} pixels; this model takes crops of {size} x {size}"
+            )
         features: Tensor = self.video(frames)
         return features
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
+from tests.training.tiny import MODEL, PREPROCESSING, random_clips, tiny_model, tiny_prompts
 from training.config import Beta
+from training.models.builders import build_model
 from training.models.clip import build_clip
 from training.models.video_clip import VideoCLIP
 from training.models.video_encoder import VideoEncoder
@@ -138,3 +139,14 @@ def test_every_layer_needs_prompts() -> None:
 def test_another_number_of_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="clips have 3 frames; this model takes exactly 4"):
         tiny_model().encode_video(CLIPS[:, :3])
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match="frames are 31 x 32 pixels; this model takes crops of 32 x 32"):
+        tiny_model().encode_video(CLIPS[:, :, :, :31])
+
+
+def test_crops_have_the_size_of_the_tower() -> None:
+    odd = PREPROCESSING.model_copy(update={"input_size": 31})
+    with pytest.raises(ValueError, match="input_size is 31 pixels, but the image tower takes 32; use that size"):
+        build_model(replace(MODEL, preprocessing=odd))
