@@ -62,6 +62,13 @@ ENGLISH_ONLY: dict[str, Any] = {
     "chinese": None,
     "scoring": {**manifest_fields()["scoring"], "fusion": {"value": 1.0, "chosen": "no Chinese branch"}},
 }
+# A model that averages its frames inside, as fine-tuned CLIP does.
+POOLED: dict[str, Any] = {
+    "method": "vificlip",
+    "num_frame_features": 1,
+    "chinese": None,
+    "scoring": {**ENGLISH_ONLY["scoring"], "aggregation": "mean", "renormalise": False},
+}
 
 
 def write_bundle(directory: Path, **changes: object) -> Path:

@@ -30,8 +30,9 @@ def unit_vector(text: str) -> Float32[np.ndarray, " D"]:
 
 @dataclass
 class FakeVideoEncoder:
-    """Features that depend on each frame's pixels; can wait or fail."""
+    """Features that depend on each frame's pixels, or one feature a view; can wait or fail."""
 
+    pools: bool = False
     delay_seconds: float = 0.0
     error: Exception | None = None
     num_calls: int = 0
@@ -47,7 +48,8 @@ class FakeVideoEncoder:
             raise
         if self.error is not None:
             raise self.error
-        return np.stack([np.stack([unit_vector(str(frame.sum())) for frame in view]) for view in views])
+        parts = [[view] if self.pools else view for view in views]
+        return np.stack([np.stack([unit_vector(str(part.sum())) for part in own]) for own in parts])
 
 
 @dataclass

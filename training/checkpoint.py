@@ -7,6 +7,7 @@ A backbone folder holds ``backbone.json`` (sizes), ``clip.safetensors`` (OpenAI'
 
 import filecmp
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,11 +28,14 @@ from training.models.builders import build_model
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 BACKBONE_NAME, CONFIG_NAME, CHECKPOINT_NAME = "backbone", "config.json", "checkpoint"
-_CLIP, _CHINESE, _SIZES = "clip.safetensors", "chinese.safetensors", "backbone.json"
-_TOKENIZER_EN, _TOKENIZER_ZH = "tokenizer_en.json", "tokenizer_zh.json"
+CLIP_NAME, _CHINESE, SIZES_NAME = "clip.safetensors", "chinese.safetensors", "backbone.json"
+TOKENIZER_EN_NAME, _TOKENIZER_ZH = "tokenizer_en.json", "tokenizer_zh.json"
 _ADAPTERS, _STATE = "adapters.safetensors", "state.pt"
-# The temperature is a constant of the recipe, so the scale that CLIP was pre-trained with has no place in the model.
-_UNUSED = "logit_scale"
+# Only fine-tuned CLIP goes on with the scale that CLIP was pre-trained with; elsewhere the recipe has a temperature.
+_SCALE, _DEFAULT_SCALE = "logit_scale", math.log(100)
+# What few text prompts start as (Rasheed et al. 2023).
+_CONTEXT = "a photo of a"
+_MAX_CONTEXT = 4
 Tensors = Mapping[str, Tensor]
 Config = TypeVar("Config")
 
@@ -46,9 +50,22 @@ class Backbone:
     tokenizers: Tokenizers
 
     def configure(self, config: ModelConfig) -> ModelConfig:
-        """Give a model's config the sizes and the preprocessing of these towers."""
-        own = self.config
-        return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=own.preprocessing)
+        """Give a model's config the sizes and the preprocessing of these towers.
+
+        Raises:
+            RunError: the config has prompts that the towers are too small for, or that need bridged towers.
+        """
+        own, prompts = self.config, config.vl_prompts
+        if prompts is not None and not (own.bridged or prompts.allow_unbridged):
+            raise RunError(
+                "these towers were never fine-tuned on videos, and prompts are to be learned on towers that were; run "
+                "`duoact-train fit vl_bridge --data DATA --backbone BACKBONE --out BRIDGE` and give --backbone BRIDGE, "
+                "or --set allow_unbridged=true"
+            )
+        try:
+            return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=own.preprocessing)
+        except ValueError as error:
+            raise RunError(f"the recipe does not fit its backbone: {error}") from error
 
     def build(self, config: ModelConfig) -> VideoCLIP:
         """Build a model on these towers; its adapters are new.
@@ -58,12 +75,24 @@ class Backbone:
         """
         model = build_model(self.configure(config), tokenizers=self.tokenizers)
         visual = {name.removeprefix("visual."): t for name, t in self.clip.items() if name.startswith("visual.")}
-        text = {name: t for name, t in self.clip.items() if not name.startswith("visual.") and name != _UNUSED}
+        text = {name: t for name, t in self.clip.items() if not name.startswith("visual.") and name != _SCALE}
+        prompts = {name: t for name, t in model.english.state_dict().items() if name.startswith("vl_prompts.")}
         load_strictly(model.video.visual, visual, source="the backbone's image tower")
-        load_strictly(model.english, text, source="the backbone's English tower")
+        load_strictly(model.english, {**text, **prompts}, source="the backbone's English tower")
+        self._initialise(model)
         if model.chinese is not None:
             load_strictly(model.chinese, self.chinese or {}, source="the backbone's Chinese tower")
         return model
+
+    def _initialise(self, model: VideoCLIP) -> None:
+        """Start the logit scale as CLIP's, and few text prompts as the words that they stand for."""
+        if model.logit_scale is not None:
+            model.logit_scale.data.fill_(float(self.clip.get(_SCALE, _DEFAULT_SCALE)))
+            model.adopt_temperature()
+        prompts = model.english.vl_prompts
+        if prompts is not None and prompts.num_tokens <= _MAX_CONTEXT:
+            tokens = self.tokenizers.english.encode([_CONTEXT], template="{}", word_set="label").token_ids[0]
+            model.english.start_prompts(torch.from_numpy(tokens[1 : 1 + prompts.num_tokens]))
 
 
 def write_backbone(
@@ -83,13 +112,13 @@ def write_backbone(
     if directory.exists():
         raise RunError(f"{directory} exists; choose another folder or remove it")
     unfinished = _begin(directory)
-    _save(clip, unfinished / _CLIP)
-    tokenizer_en.save(str(unfinished / _TOKENIZER_EN))
+    _save(clip, unfinished / CLIP_NAME)
+    tokenizer_en.save(str(unfinished / TOKENIZER_EN_NAME))
     if chinese is not None:
         _save(chinese, unfinished / _CHINESE)
     if tokenizer_zh is not None:
         tokenizer_zh.save(str(unfinished / _TOKENIZER_ZH))
-    (unfinished / _SIZES).write_text(render_config(config), encoding="utf-8")
+    (unfinished / SIZES_NAME).write_text(render_config(config), encoding="utf-8")
     unfinished.rename(directory)
 
 
@@ -100,15 +129,15 @@ def read_backbone(directory: Path) -> Backbone:
         RunError: it is none, or a file is missing or broken.
         BundleError: a tokenizer file is broken.
     """
-    config = read_config(directory / _SIZES, kind=BackboneConfig)
+    config = read_config(directory / SIZES_NAME, kind=BackboneConfig)
     chinese = config.chinese is not None
-    english_tokenizer = EnglishTokenizer.from_file(directory / _TOKENIZER_EN, max_length=config.clip.context_length)
+    english_tokenizer = EnglishTokenizer.from_file(directory / TOKENIZER_EN_NAME, max_length=config.clip.context_length)
     chinese_tokenizer = (
         ChineseTokenizer.from_file(directory / _TOKENIZER_ZH, max_length=config.max_length_zh) if chinese else None
     )
     return Backbone(
         config,
-        _load(directory / _CLIP),
+        _load(directory / CLIP_NAME),
         _load(directory / _CHINESE) if chinese else None,
         Tokenizers(english_tokenizer, chinese_tokenizer),
     )
@@ -121,7 +150,7 @@ def copy_backbone(source: Path, run_dir: Path) -> Path:
         RunError: the source is no backbone, or the run holds another one.
     """
     target = run_dir / BACKBONE_NAME
-    read_config(source / _SIZES, kind=BackboneConfig)
+    read_config(source / SIZES_NAME, kind=BackboneConfig)
     if target.exists():
         names = sorted(path.name for path in source.iterdir())
         if filecmp.cmpfiles(source, target, names, shallow=False)[0] != names:
@@ -187,6 +216,7 @@ def load_model(run_dir: Path) -> VideoCLIP:
     recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
     model = read_backbone(run_dir / BACKBONE_NAME).build(recipe.model)
     read_checkpoint(run_dir, model=model)
+    model.adopt_temperature()
     return model.eval()
 
 
@@ -225,7 +255,8 @@ def render_config(config: object) -> str:
 def read_config(path: Path, *, kind: type[Config]) -> Config:
     """Read a config that ``render_config`` wrote.
 
-    A recipe may lack keys that were added after it was written: their defaults are what runs did before.
+    It may lack keys that were added after it was written, in a recipe any, in a backbone ``bridged``: their defaults
+    are what was so before.
 
     Raises:
         RunError: the file is missing, or a key is missing, unknown or has an impossible value.
@@ -235,6 +266,8 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
         raise RunError(f"{path.parent} is not a {folder} folder: it has no {path.name}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        if kind is BackboneConfig:
+            values = {"bridged": False, **values}
         config = TypeAdapter(kind).validate_python(values)
     except (ValidationError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error

@@ -5,20 +5,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from service.contract.labels import read_label_file
-from service.contract.views import ViewPlan
 from training.checkpoint import load_model
 from training.cli_ablate import ablate_command
 from training.cli_cost import cost_command
+from training.cli_evaluate import evaluate_command
 from training.cli_figures import figures_command
 from training.cli_options import DataOption, SetOption, WorkersOption, clear_errors
+from training.cli_retrieve import retrieve_command
 from training.data.annotations import LABELS_NAME, read_video_data
 from training.demo.build import build_demo, plan_demo, plan_miniature
-from training.errors import SettingError
-from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
-from training.evaluation.protocols import PROTOCOLS
 from training.export.bundle import export_bundle
 from training.export.graphs import Format
 from training.export.verify import verify_bundle
@@ -32,7 +29,9 @@ from training.recipes import find_recipe
 app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
 app.command("ablate")(ablate_command)
 app.command("cost")(cost_command)
+app.command("evaluate")(evaluate_command)
 app.command("figures")(figures_command)
+app.command("retrieve")(retrieve_command)
 
 
 @app.command("demo")
@@ -74,31 +73,6 @@ def fit_command(
             resume=resume,
             begin=begin,
         )
-
-
-@app.command("evaluate")
-def evaluate_command(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
-    *,
-    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")],
-    data: DataOption,
-    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = "1x1",
-    fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English; else chosen.")] = None,
-    select_on: Annotated[str, typer.Option(help="Split on which lambda is chosen.")] = "val",
-    workers: WorkersOption = 2,
-) -> None:
-    """Evaluate a run by a protocol; report and rankings go to its folder."""
-    with clear_errors() as console:
-        if protocol not in PROTOCOLS:
-            raise SettingError(f"protocol is {protocol!r}; known are {', '.join(PROTOCOLS)}")
-        plan = ViewPlan.parse(views)
-        evaluate(
-            run,
-            data=read_video_data(data),
-            protocol=PROTOCOLS[protocol],
-            settings=Settings(plan=plan, fusion_lambda=fusion_lambda, select_on=select_on, num_workers=workers),
-        )
-        console.print(Markdown((run / EVALUATION_NAME / f"{protocol}.md").read_text(encoding="utf-8")))
 
 
 @app.command("export")

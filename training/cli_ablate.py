@@ -11,7 +11,8 @@ from training.ablation.plan import list_runs, open_ablation
 from training.ablation.progress import Display
 from training.ablation.report import REPORT_NAME, render_summary, write_report
 from training.ablation.runner import Means, run_all
-from training.ablation.tables import TABLES, Table, find_table
+from training.ablation.tables import TABLES, find_table
+from training.ablation.variants import Table
 from training.cli_options import EXIT_FAILED, SetOption, WorkersOption, clear_errors
 from training.data.annotations import read_video_data
 from training.errors import SettingError

@@ -1,21 +1,48 @@
 """Typed, frozen descriptions of models and runs; a recipe is a function that returns one. No torch here."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.contract.manifest import Aggregation, Lambda, Method, Preprocessing, Sampling, Scoring, WordSet
+from training.tower_config import (
+    Beta,
+    BetaLayout,
+    ChineseTextConfig,
+    ClipConfig,
+    GlobalPrompts,
+    TemporalPromptConfig,
+    VLPromptConfig,
+)
+
+__all__ = [
+    "CLIP_MEAN",
+    "CLIP_PREPROCESSING",
+    "CLIP_STD",
+    "AugmentConfig",
+    "BackboneConfig",
+    "Beta",
+    "BetaLayout",
+    "ChineseTextConfig",
+    "ClipConfig",
+    "FitConfig",
+    "Fusion",
+    "GlobalPrompts",
+    "Mode",
+    "ModelConfig",
+    "Recipe",
+    "TemporalPromptConfig",
+    "VLPromptConfig",
+]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-Beta = Literal["none", "mlp", "lstm", "transformer", "tada", "c3d", "r2plus1d"]
-BetaLayout = Literal["grid", "line", "plane"]
-GlobalPrompts = Literal["broadcast", "per_frame"]
-# What the width of beta is split into: two directions, four heads, a quarter of the channels.
-_BETA_DIVISORS: Mapping[str, int] = MappingProxyType({"lstm": 2, "transformer": 4, "tada": 4})
+Fusion = Literal["embedding", "decision", "image"]
+Mode = Literal["full", "image", "text"]
+# Fine-tuned CLIP and its prompting (Rasheed et al. 2023): cosines of pooled features with all labels, in English alone.
+_FINE_TUNED: tuple[Method, ...] = ("vificlip", "vl_prompting")
+_HALF_CIRCLE = 0.5
 _RAND_AUGMENT = re.compile(r"rand(-(m(10|\d)|n[1-9]\d?|p(0(\.\d+)?|1(\.0+)?)|mstd\d+(\.\d+)?|inc[01]))*")
 
 CLIP_PREPROCESSING = Preprocessing(
@@ -30,96 +57,6 @@ CLIP_PREPROCESSING = Preprocessing(
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipConfig:
-    """State the size of a ViT CLIP; `quick_gelu` belongs to the weights and must match them."""
-
-    embed_dim: int
-    quick_gelu: bool
-    image_size_pixels: int
-    patch_size_pixels: int
-    vision_width: int
-    vision_layers: int
-    vision_heads: int
-    vocab_size: int
-    context_length: int
-    text_width: int
-    text_layers: int
-    text_heads: int
-
-    def __post_init__(self) -> None:
-        """Check the sizes that must divide each other."""
-        for whole, part in (
-            ("image_size_pixels", "patch_size_pixels"),
-            ("vision_width", "vision_heads"),
-            ("text_width", "text_heads"),
-        ):
-            if getattr(self, whole) % getattr(self, part):
-                raise ValueError(
-                    f"{whole} is {getattr(self, whole)} and {part} is {getattr(self, part)}, but {part} must divide "
-                    f"{whole}; change one of them"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChineseTextConfig:
-    """State the size of the tower; the defaults are Chinese-CLIP ViT-B/16's RoBERTa-wwm-base."""
-
-    embed_dim: int = 512
-    vocab_size: int = 21128
-    width: int = 768
-    num_layers: int = 12
-    num_heads: int = 12
-    mlp_width: int = 3072
-    num_positions: int = 512
-
-    def __post_init__(self) -> None:
-        """Check that the heads divide the width."""
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"width is {self.width} and num_heads is {self.num_heads}, but num_heads must divide width; "
-                "change one of them"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TemporalPromptConfig:
-    """Temporal prompts and their reparameterization (Deng et al. 2024, Eq. 8-12).
-
-    ``global_prompts`` are one set that all frames share, or one set a frame. ``beta`` is the encoder of Eq. 12 (Table 3
-    compares them), ``beta_width`` its inner width and ``beta_units`` the number of its units or layers;
-    ``beta_layout`` is how convolutions see the prompt tokens of a frame: folded to a ``grid``, as a ``line``, or as one
-    ``plane`` with the frames. ``residual`` keeps P in P + beta(P) (Table 4). ``projection_init`` starts P_cls of Eq. 8
-    at the identity or at torch's default; ``zero_init_beta`` starts beta at zero, so that step 0 equals temporal
-    prompts alone.
-    """
-
-    num_global_prompts: int = 8
-    global_prompts: GlobalPrompts = "broadcast"
-    beta: Beta = "r2plus1d"
-    beta_width: int = 224
-    beta_units: int = 2
-    beta_layout: BetaLayout = "grid"
-    residual: bool = True
-    projection_init: Literal["identity", "torch_default"] = "identity"
-    zero_init_beta: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the counts, and that beta does not start as a dead end."""
-        for name in ("num_global_prompts", "beta_width", "beta_units"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        divisor = _BETA_DIVISORS.get(self.beta, 1)
-        if self.beta_width % divisor:
-            raise ValueError(
-                f"beta is {self.beta!r} and beta_width is {self.beta_width}; it must be a multiple of {divisor}"
-            )
-        if self.beta != "none" and self.zero_init_beta and not self.residual:
-            raise ValueError(
-                "residual is off and zero_init_beta is on, so every prompt would start at zero; turn it off"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """A video model: its method, towers, adapters, and how its features become scores.
 
@@ -127,15 +64,22 @@ class ModelConfig:
     ``supervision`` by English alone leaves the Chinese branch out, whatever the backbone has. A ``dual_semantic`` model
     without ``temporal_prompts`` is the paper's baseline: CLIP with a temporal embedding. ``tune_image_tower`` trains
     the image tower along with the adapters.
+
+    ``vificlip`` and ``vl_prompting`` (Rasheed et al. 2023) join the frames of a clip by ``fusion`` (Table 5): the mean
+    of embeddings inside the video tower, the mean of each frame's scores, or training on every frame by itself.
+    ``mode`` says which towers ``vificlip`` fine-tunes, and ``vl_prompts`` is what ``vl_prompting`` trains instead.
     """
 
     method: Method = "dual_semantic"
     clip: str | ClipConfig = "ViT-B-16-quickgelu"
-    chinese: ChineseTextConfig | None = ChineseTextConfig()
+    chinese: ChineseTextConfig | None = field(default_factory=ChineseTextConfig)
     num_frames: int = 8
-    temporal_prompts: TemporalPromptConfig | None = TemporalPromptConfig()
+    temporal_prompts: TemporalPromptConfig | None = field(default_factory=TemporalPromptConfig)
     supervision: Literal["dual", "english"] = "dual"
     tune_image_tower: bool = False
+    fusion: Fusion = "embedding"
+    mode: Mode = "full"
+    vl_prompts: VLPromptConfig | None = None
     aggregation: Aggregation = "word_weighted"
     word_set: WordSet = "label_eot"
     renormalise: bool = True
@@ -153,6 +97,49 @@ class ModelConfig:
                 f"method is {self.method!r}, temporal_prompts is {self.temporal_prompts} and tune_image_tower is "
                 f"{self.tune_image_tower}; only dual_semantic has these"
             )
+        self._check_fine_tuned()
+        if self.vl_prompts is not None and isinstance(self.clip, ClipConfig):
+            self.vl_prompts.check_fit(self.clip)
+
+    def _check_fine_tuned(self) -> None:
+        """Check what only fine-tuned CLIP and its prompting have, and what they need.
+
+        Their learned temperature takes the place of ``tau`` once a model has weights.
+        """
+        if (self.method == "vl_prompting") != (self.vl_prompts is not None):
+            raise ValueError(
+                f"method is {self.method!r} and vl_prompts is {self.vl_prompts}; vl_prompting has prompts, and no "
+                "other method does"
+            )
+        if self.mode != "full" and self.method != "vificlip":
+            raise ValueError(f"method is {self.method!r} and mode is {self.mode!r}; only vificlip has modes")
+        if self.fusion != "embedding" and not self.is_fine_tuned:
+            raise ValueError(
+                f"method is {self.method!r} and fusion is {self.fusion!r}; only {' and '.join(_FINE_TUNED)} choose it"
+            )
+        needed = {"supervision": "english", "aggregation": "mean", "renormalise": False}
+        for name, value in needed.items():
+            if self.is_fine_tuned and getattr(self, name) != value:
+                raise ValueError(
+                    f"method is {self.method!r} and {name} is {getattr(self, name)!r}; it must be {value!r}"
+                )
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether the method is CLIP fine-tuned or prompted by the cosines of clips with all labels."""
+        return self.method in _FINE_TUNED
+
+    @property
+    def num_frame_features(self) -> int:
+        """K: features of a clip that leave the video tower, one where it pools inside."""
+        return 1 if self.is_fine_tuned and self.fusion == "embedding" else self.num_frames
+
+    def without_adapters(self) -> "ModelConfig":
+        """Return the config of the frozen towers alone: one feature a frame, averaged."""
+        return replace(
+            self, method="vanilla", temporal_prompts=None, tune_image_tower=False, aggregation="mean",
+            fusion="embedding", mode="full", vl_prompts=None,
+        )  # fmt: skip
 
     @property
     def sampling(self) -> Sampling:
@@ -175,13 +162,14 @@ class BackboneConfig:
     """The towers a run starts from, and the pictures they were trained on.
 
     ``max_length_zh`` counts the positions of a Chinese text, start and end included; the English one is the
-    ``context_length`` of ``clip``.
+    ``context_length`` of ``clip``. ``bridged`` towers were fine-tuned on videos, and can be prompted.
     """
 
     clip: ClipConfig
     chinese: ChineseTextConfig | None
     preprocessing: Preprocessing
     max_length_zh: int = 52
+    bridged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +179,9 @@ class AugmentConfig:
     A crop covers a share of the picture's area drawn from ``crop_area``, with a width / height drawn from
     ``crop_aspect``. A mirrored clip takes the mirrored label, and is left alone where that label does not exist.
     ``rand_augment`` is a policy in timm's words, such as "rand-m7-n4-mstd0.5-inc1" (Cubuk et al. 2020); erasing covers
-    one box of all frames with the same noise.
+    one box of all frames with the same noise. With ``crop_scales`` a crop's sides are shares of the short side, taken
+    from this list, and lie in a corner or the centre (Wang et al. 2016, TSN); area and aspect are then not used.
+    ``jitter_strengths`` bound the changes of brightness, contrast, saturation and hue; a hue of 0.5 is half the circle.
     """
 
     crop_area: tuple[float, float] = (0.08, 1.0)
@@ -200,6 +190,9 @@ class AugmentConfig:
     grayscale_probability: float = 0.2
     rand_augment: str | None = None
     erasing_probability: float = 0.0
+    crop_scales: tuple[float, ...] = ()
+    jitter_probability: float = 0.0
+    jitter_strengths: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
 
     def __post_init__(self) -> None:
         """Check ranges and probabilities."""
@@ -209,7 +202,17 @@ class AugmentConfig:
                 raise ValueError(f"{name} is {(low, high)}; it must be a rising range above 0")
         if self.crop_area[1] > 1:
             raise ValueError(f"crop_area is {self.crop_area}; a crop covers at most 1, the whole picture")
-        for name in ("flip_probability", "grayscale_probability", "erasing_probability"):
+        if not all(0 < scale <= 1 for scale in self.crop_scales):
+            raise ValueError(
+                f"crop_scales is {self.crop_scales}; each is a share of the short side, above 0 and up to 1"
+            )
+        *factors, hue = self.jitter_strengths
+        if not (all(0 <= strength <= 1 for strength in factors) and 0 <= hue <= _HALF_CIRCLE):
+            raise ValueError(
+                f"jitter_strengths is {self.jitter_strengths}; brightness, contrast and saturation lie between 0 and "
+                f"1, hue between 0 and {_HALF_CIRCLE}"
+            )
+        for name in ("flip_probability", "grayscale_probability", "erasing_probability", "jitter_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
         if self.rand_augment is not None and not _RAND_AUGMENT.fullmatch(self.rand_augment):
@@ -222,23 +225,35 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How adapters are fitted: AdamW, a linear warm-up and a cosine to zero.
+    """How a model is fitted: AdamW, a linear warm-up and a cosine to ``final_learning_rate_share`` of the peak.
 
     ``batch_size`` counts the clips of one step over all processes together. With ``reversed_twins`` half of them are
     the other half played backwards, under the label of the reversed action: the hardest negatives there are. Decoded
     training frames are kept in memory-mapped files of at most ``frame_cache_bytes``; 0 decodes every clip anew.
-    ``max_cached_frames`` of a video are kept, evenly spread where it has more.
+    ``max_cached_frames`` of a video are kept, evenly spread where it has more. ``clips_per_pass`` bounds the memory of
+    a step: a process takes its clips in passes of so many and adds up their gradients.
+
+    ``decay_all`` lets weight decay act on norms, biases and prompts too; without ``max_gradient_norm`` no gradient is
+    clipped. Where an alpha is above 0, every batch is mixed: by mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019),
+    or, with both, by CutMix with ``mix_switch_probability``.
     """
 
     num_epochs: int = 30
     num_warmup_epochs: float = 5.0
     batch_size: int = 32
+    clips_per_pass: int | None = None
     reversed_twins: bool = False
     learning_rate: float = 5e-4
+    final_learning_rate_share: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
+    adam_eps: float = 1e-8
     weight_decay: float = 1e-2
-    max_gradient_norm: float = 1.0
+    decay_all: bool = False
+    max_gradient_norm: float | None = 1.0
     label_smoothing: float = 0.0
+    mixup_alpha: float = 0.0
+    cutmix_alpha: float = 0.0
+    mix_switch_probability: float = 0.5
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_every_steps: int = 500
     log_every_steps: int = 10
@@ -251,13 +266,31 @@ class FitConfig:
         for name in ("num_epochs", "batch_size", "checkpoint_every_steps", "log_every_steps", "max_cached_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.clips_per_pass is not None and self.clips_per_pass < 1:
+            raise ValueError(f"clips_per_pass is {self.clips_per_pass}; it must be at least 1, or null for all at once")
+        self._check_rates()
+
+    def _check_rates(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
-        if not self.learning_rate > 0 or not self.max_gradient_norm > 0:
+        for name in ("final_learning_rate_share", "mix_switch_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it lies between 0 and 1")
+        for name in ("mixup_alpha", "cutmix_alpha"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0, or 0 to leave clips alone")
+        if not self.adam_eps > 0:
+            raise ValueError(f"adam_eps is {self.adam_eps}; it must be above 0")
+        if not self.learning_rate > 0 or not (self.max_gradient_norm is None or self.max_gradient_norm > 0):
             raise ValueError(
                 f"learning_rate is {self.learning_rate} and max_gradient_norm is {self.max_gradient_norm}; "
                 "both must be above 0"
             )
+
+    @property
+    def mixes_clips(self) -> bool:
+        """Whether clips of a batch are mixed with each other."""
+        return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +308,16 @@ class Recipe:
     num_shots: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the number of shots."""
+        """Check the number of shots, and that the loss of the method can take clips apart and mixed."""
         if self.num_shots is not None and self.num_shots < 1:
             raise ValueError(f"num_shots is {self.num_shots}; it must be at least 1, or null for all videos")
+        if self.fit.mixes_clips and not self.model.is_fine_tuned:
+            raise ValueError(
+                f"mixup_alpha is {self.fit.mixup_alpha} and cutmix_alpha is {self.fit.cutmix_alpha}, but the "
+                f"contrastive loss of {self.model.method} takes whole clips; set both to 0"
+            )
+        if self.fit.clips_per_pass is not None and not self.model.is_fine_tuned:
+            raise ValueError(
+                f"clips_per_pass is {self.fit.clips_per_pass}, but the contrastive loss of {self.model.method} takes "
+                "all clips of a step at once; set it to null"
+            )

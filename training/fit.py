@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from training.bridge import copy_towers, read_towers
 from training.checkpoint import (
     BACKBONE_NAME,
     CONFIG_NAME,
-    copy_backbone,
     has_checkpoint,
     read_backbone,
     read_checkpoint,
@@ -26,10 +26,11 @@ from training.checkpoint import (
 from training.config import FitConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import TrainingClips, open_training_clips
+from training.data.few_shot import learned_label_ids
 from training.data.loader import BatchPlan, build_loader
 from training.errors import RunError
-from training.losses import TextBank, build_text_bank
-from training.models.video_clip import VideoCLIP
+from training.losses import TextBank, prepare_texts
+from training.models.video_clip import LabelTokens, VideoCLIP
 from training.optim import learning_rate_factor
 from training.run_folder import (
     StepRecord,
@@ -79,7 +80,8 @@ def fit(
                        accelerator=accelerator)  # fmt: skip
     torch.manual_seed(recipe.fit.seed)
     model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
-    run = _Run(recipe, model, workplace, accelerator, build_text_bank(model, data.labels))
+    labels = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
+    run = _Run(recipe, model, workplace, accelerator, prepare_texts(model, labels))
     first_step = run.resume() if resume else 0
     # The first process decodes; the others then find its file.
     with accelerator.main_process_first():
@@ -95,6 +97,7 @@ def fit(
     )
     observe = begin(model) if accelerator.is_main_process else _ignore
     run.train(clips, plan=plan, first_step=first_step, observe=observe)
+    model.adopt_temperature()
     return model.eval()
 
 
@@ -102,7 +105,12 @@ class _Run:
     """A model in training, with its optimizer."""
 
     def __init__(
-        self, recipe: Recipe, model: VideoCLIP, workplace: Workplace, accelerator: Accelerator, bank: TextBank
+        self,
+        recipe: Recipe,
+        model: VideoCLIP,
+        workplace: Workplace,
+        accelerator: Accelerator,
+        bank: TextBank | LabelTokens,
     ) -> None:
         self._config: FitConfig = recipe.fit
         self._model = model
@@ -114,7 +122,12 @@ class _Run:
         """Take the steps from ``first_step`` to the end of the plan."""
         config, is_main = self._config, self._accelerator.is_main_process
         num_warmup_steps = round(config.num_warmup_epochs * plan.steps_per_epoch)
-        factor = partial(learning_rate_factor, num_steps=plan.num_steps, num_warmup_steps=num_warmup_steps)
+        factor = partial(
+            learning_rate_factor,
+            num_steps=plan.num_steps,
+            num_warmup_steps=num_warmup_steps,
+            final_share=config.final_learning_rate_share,
+        )
         # Frames in memory are cheaper to cut here than to send between processes.
         num_workers = 0 if config.frame_cache_bytes else self._workplace.num_workers
         started = time.perf_counter()
@@ -182,7 +195,7 @@ def _open_run(
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
     if resume:
         read_config(run_dir / CONFIG_NAME, kind=Recipe)  # Before its backbone is missed: is this a run at all?
-    recipe = replace(recipe, model=read_backbone(source).configure(recipe.model))
+    recipe = replace(recipe, model=read_towers(source).configure(recipe.model))
     if resume:
         check_resumable(run_dir, recipe=recipe, data=data)
         return recipe
@@ -190,7 +203,7 @@ def _open_run(
     check_new(run_dir)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        copy_backbone(source, run_dir)
+        copy_towers(source, run_dir)
         start_run(run_dir, recipe=recipe, data=data)
     accelerator.wait_for_everyone()
     return recipe

@@ -1,6 +1,7 @@
-"""The contrastive loss of clips with English and Chinese texts (Deng et al. 2024, Eq. 15-17), and its text bank.
+"""Losses on arrays: of clips with their texts in two languages (Deng et al. 2024, Eq. 15-17), and over all labels.
 
-Optimisation lives in ``fit``; the similarities come from ``models.aggregation``.
+What a step minimises with a whole model, and over several processes, is in ``objectives``; the similarities come from
+``models.aggregation``.
 """
 
 from collections.abc import Sequence
@@ -9,13 +10,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from service.contract.labels import Label
-from training.config import ModelConfig
+from training.config import Fusion, ModelConfig
 from training.errors import DataError
 from training.models.aggregation import frame_weights, similarity, uniform_weights
-from training.models.video_clip import VideoCLIP
+from training.models.video_clip import LabelTokens, VideoCLIP
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,30 @@ class Losses:
     chinese: Float[Tensor, ""] | None
 
 
+def prepare_texts(model: VideoCLIP, labels: Sequence[Label]) -> TextBank | LabelTokens:
+    """Encode all labels once, or, where the English tower trains, make them ready to be encoded in every step.
+
+    Raises:
+        DataError: a label lacks a language that the model trains with.
+    """
+    if any(parameter.requires_grad for parameter in model.english.parameters()):
+        _require_texts(model, labels)
+        return model.tokenize_en([each.en or "" for each in labels])
+    return build_text_bank(model, labels)
+
+
 def build_text_bank(model: VideoCLIP, labels: Sequence[Label]) -> TextBank:
     """Encode all labels once with a model's frozen text towers.
 
     Raises:
         DataError: a label lacks a language that the model trains with.
     """
-    has_chinese = model.chinese is not None
-    lacking = [str(each) for each in labels if each.en is None or (has_chinese and each.zh is None)]
-    if lacking:
-        needed = "English and Chinese" if has_chinese else "English"
-        raise DataError(f"training needs {needed} text for every label; {', '.join(lacking[:5])} lack it")
+    _require_texts(model, labels)
     text = model.encode_text_en([each.en or "" for each in labels])
     words = list(text.words.split(text.word_counts.tolist()))
     counts = text.word_counts
     is_word = torch.arange(int(counts.max()), device=counts.device) < counts[:, None]
-    chinese = model.encode_text_zh([each.zh or "" for each in labels]) if has_chinese else None
+    chinese = None if model.chinese is None else model.encode_text_zh([each.zh or "" for each in labels])
     return TextBank(text.embedding, pad_sequence(words, batch_first=True), is_word, chinese)
 
 
@@ -99,3 +109,36 @@ def contrastive_loss(
     over_clips = -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
     over_texts = -(targets.T * logits.log_softmax(dim=0)).sum(dim=0).mean()
     return (over_clips + over_texts) / 2
+
+
+def label_logits(
+    features: Float[Tensor, "B K D"], texts: Float[Tensor, "L D"], logit_scale: Float[Tensor, ""], *, fusion: Fusion
+) -> Float[Tensor, "samples L"]:
+    """Score clips against all labels: the mean over a clip's features, or for ``image`` each of them as a sample.
+
+    Samples of ``image`` are ordered by clip.
+    """
+    logits = logit_scale.exp() * (features @ texts.T)
+    return logits.flatten(0, 1) if fusion == "image" else logits.mean(dim=1)
+
+
+def soft_targets(
+    label_ids: Int64[Tensor, " B"], *, num_labels: int, label_smoothing: float, dtype: torch.dtype
+) -> Float[Tensor, "B L"]:
+    """Give each clip its label, mixed with the uniform target over all labels."""
+    exact = functional.one_hot(label_ids, num_labels).to(dtype)
+    return (1 - label_smoothing) * exact + label_smoothing / num_labels
+
+
+def classification_loss(logits: Float[Tensor, "samples L"], targets: Float[Tensor, "B L"]) -> Float[Tensor, ""]:
+    """Cross entropy over all labels; where a clip has several samples, all of them take its target."""
+    own = targets.repeat_interleave(len(logits) // len(targets), dim=0)
+    return -(own * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def _require_texts(model: VideoCLIP, labels: Sequence[Label]) -> None:
+    has_chinese = model.chinese is not None
+    lacking = [str(each) for each in labels if each.en is None or (has_chinese and each.zh is None)]
+    if lacking:
+        needed = "English and Chinese" if has_chinese else "English"
+        raise DataError(f"training needs {needed} text for every label; {', '.join(lacking[:5])} lack it")

@@ -14,6 +14,7 @@ from training.models.builders import build_model
 from training.models.clip import clip_config
 from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
+from training.recipes.vificlip import vificlip_k400, vl_prompting_base_to_novel
 
 METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
     {
@@ -21,6 +22,8 @@ METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
         "vanilla": lambda: ModelConfig(method="vanilla", temporal_prompts=None),
         "baseline_frozen": lambda: ModelConfig(temporal_prompts=None, supervision="english"),
         "baseline_image_ft": lambda: ModelConfig(temporal_prompts=None, supervision="english", tune_image_tower=True),
+        "vificlip": lambda: vificlip_k400().model,
+        "vl_prompting": lambda: vl_prompting_base_to_novel().model,
     }
 )
 
@@ -60,9 +63,16 @@ def configure_method(method: str, *, architecture: str, num_frames: int) -> Mode
 
 
 def describe_model(config: ModelConfig) -> ModelCard:
-    """Count a config's parameters and the multiply-accumulates of one view."""
-    with torch.device("meta"):
-        groups = parameter_groups(build_model(config))
+    """Count a config's parameters and the multiply-accumulates of one view.
+
+    Raises:
+        SettingError: the config does not fit its towers.
+    """
+    try:
+        with torch.device("meta"):
+            groups = parameter_groups(build_model(config))
+    except ValueError as error:
+        raise SettingError(str(error)) from error
     return ModelCard(
         trainable_parameters=sum(trainable for trainable, _ in groups.values()),
         frozen_parameters=sum(frozen for _, frozen in groups.values()),

@@ -6,13 +6,19 @@ from torch import nn
 from torch.optim import AdamW
 
 # Prompts are inputs, not maps: shrinking them towards zero means nothing.
-_PROMPTS = ("temporal_embedding", "global_prompts", "interchange_prompts")
+_PROMPTS = ("temporal_embedding", "global_prompts", "interchange_prompts", "prompt_tokens")
 
 
 def build_optimizer(
-    model: nn.Module, *, learning_rate: float, weight_decay: float, betas: tuple[float, float]
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+    eps: float = 1e-8,
+    decay_all: bool = False,
 ) -> AdamW:
-    """Build AdamW; matrices and kernels decay, while norms, biases and prompts do not.
+    """Build AdamW; matrices and kernels decay, while norms, biases and prompts do so only with ``decay_all``.
 
     Raises:
         ValueError: no parameter is trainable.
@@ -20,10 +26,10 @@ def build_optimizer(
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not named:
         raise ValueError("the model has no trainable parameter; choose a method with adapters")
-    decaying = [parameter for name, parameter in named if decays(name, parameter)]
-    others = [parameter for name, parameter in named if not decays(name, parameter)]
+    decaying = [parameter for name, parameter in named if decay_all or decays(name, parameter)]
+    others = [parameter for name, parameter in named if not (decay_all or decays(name, parameter))]
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=betas)
+    return AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=betas, eps=eps)
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
@@ -31,15 +37,15 @@ def decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim >= 2 and name.rsplit(".", 1)[-1] not in _PROMPTS
 
 
-def learning_rate_factor(step: int, *, num_steps: int, num_warmup_steps: int) -> float:
-    """Share of the peak learning rate at a step, counted from 0: linear warm-up, then a cosine to zero.
+def learning_rate_factor(step: int, *, num_steps: int, num_warmup_steps: int, final_share: float = 0.0) -> float:
+    """Share of the peak learning rate at a step, counted from 0: linear warm-up, then a cosine to the final share.
 
     With 2 warm-up steps of 6 the shares are 0.5, 1, 1, 0.854, 0.5, 0.146.
     """
     if step < num_warmup_steps:
         return (step + 1) / num_warmup_steps
     progress = (step - num_warmup_steps) / max(num_steps - num_warmup_steps, 1)
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def set_learning_rate(optimizer: AdamW, learning_rate: float) -> None:

@@ -7,17 +7,20 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from service.contract.manifest import Lambda, Metric, Provenance
-from training.checkpoint import CONFIG_NAME, read_config
+from training.bridge import BRIDGE_NAME
+from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, read_config
 from training.config import Recipe
 from training.evaluation.evaluate import EVALUATION_NAME
 from training.evaluation.protocols import UNTUNED_LAMBDA
+from training.evaluation.summary import PARTS_KEY
 from training.run_folder import DATA_NAME, DRAWN_KEY, ENVIRONMENT_NAME
 
 
 def describe_provenance(run_dir: Path) -> Provenance:
     """Describe a run: recipe, data, and the figures of every evaluation in its folder.
 
-    Names of drawn videos stay in the run; the recipe's shots and seed draw them again.
+    Names of drawn videos stay in the run; the recipe's shots and seed draw them again. Where the run began with the
+    towers of another run, ``bridge`` names that run's recipe and data.
 
     Raises:
         RunError: the folder is not a run.
@@ -27,7 +30,7 @@ def describe_provenance(run_dir: Path) -> Provenance:
     return Provenance(
         recipe=recipe.name,
         config=TypeAdapter(Recipe).dump_python(recipe, mode="json"),
-        training_data={key: value for key, value in data.items() if key != DRAWN_KEY},
+        training_data={**_without_draw(data), **_describe_bridge(run_dir)},
         metrics=tuple(metric for report in _read_reports(run_dir) for metric in _list_metrics(report)),
         package_versions=environment["package_versions"],
         git_commit=environment["git_commit"],
@@ -35,11 +38,30 @@ def describe_provenance(run_dir: Path) -> Provenance:
 
 
 def choose_fusion(run_dir: Path, *, has_chinese: bool) -> Lambda:
-    """Take the weight of English that an evaluation of the run's own model chose, or one half without any."""
+    """Take the weight of English that an evaluation of the run's own model chose, or one half without any.
+
+    A transfer to other data chooses none.
+    """
     if not has_chinese:
         return Lambda(value=1.0, chosen="no Chinese branch")
-    chosen = [report["fusion"] for report in _read_reports(run_dir) if report["model"] == "run"]
+    chosen = [
+        report["fusion"]
+        for report in _read_reports(run_dir)
+        if report["model"] == "run" and report.get("rule") != "mean"
+    ]
     return Lambda(**chosen[0]) if chosen else Lambda(value=UNTUNED_LAMBDA, chosen="not tuned")
+
+
+def _describe_bridge(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / BACKBONE_NAME / BRIDGE_NAME
+    if not path.is_file():
+        return {}
+    origin = _read(path)
+    return {"bridge": {"recipe": origin["recipe"]["name"], **_without_draw(origin["training_data"])}}
+
+
+def _without_draw(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != DRAWN_KEY}
 
 
 def _read_reports(run_dir: Path) -> list[dict[str, Any]]:
@@ -47,7 +69,10 @@ def _read_reports(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def _list_metrics(report: dict[str, Any]) -> list[Metric]:
-    protocol = f"{report['protocol']}: split {report['split']}, {report['num_videos']} videos, {report['views']} views"
+    rule = f"{report['rule']} of {len(report[PARTS_KEY])} parts, " if "rule" in report else ""
+    protocol = (
+        f"{report['protocol']}: {rule}split {report['split']}, {report['num_videos']} videos, {report['views']} views"
+    )
     return [
         Metric(name=f"{kind} ({own['reading']})", value=own[kind], protocol=protocol)
         for own in report["accuracies"]

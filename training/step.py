@@ -1,23 +1,22 @@
-"""One optimisation step, the same for one process as for several: features, loss, checks, and the clipped update.
+"""One optimisation step, the same for one process as for several: gradients, checks, and the clipped update.
 
-Which clips come when is planned in ``data.loader``; runs with their files are in ``fit``.
+What is minimised is in ``objectives``, which clips come when in ``data.loader``; runs with their files are in ``fit``.
 """
 
-from functools import partial
+from collections.abc import Mapping
 
-import torch
 from accelerate import Accelerator
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from training.config import FitConfig
 from training.data.loader import ClipBatch
 from training.errors import DivergenceError
-from training.losses import Losses, TextBank, dual_semantic_loss
-from training.models.freezing import adapter_modules
-from training.models.synchronised_norm import synchronise_batch_norms
-from training.models.video_clip import VideoCLIP
+from training.losses import Losses, TextBank
+from training.models.freezing import adapter_modules, tuned_towers
+from training.models.video_clip import LabelTokens, VideoCLIP
+from training.objectives import ClassificationObjective, ContrastiveObjective, Objective
 from training.optim import build_optimizer, set_learning_rate
 
 
@@ -28,20 +27,33 @@ class Optimisation:
     Steps therefore do not depend on how many processes share a batch, beyond rounding.
     """
 
-    def __init__(self, model: VideoCLIP, *, bank: TextBank, config: FitConfig, accelerator: Accelerator) -> None:
-        """Prepare a model for training in place."""
+    def __init__(
+        self, model: VideoCLIP, *, bank: TextBank | LabelTokens, config: FitConfig, accelerator: Accelerator
+    ) -> None:
+        """Prepare a model for training in place.
+
+        Raises:
+            ValueError: labels that are not encoded yet are given to a method whose texts are frozen.
+        """
         self._model = model
         self._bank = bank
         self._config = config
-        self._accelerator = accelerator
         self.optimizer: AdamW = build_optimizer(
-            model, learning_rate=config.learning_rate, weight_decay=config.weight_decay, betas=config.betas
+            model,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=config.betas,
+            eps=config.adam_eps,
+            decay_all=config.decay_all,
         )
         prepare_modes(model)
-        if accelerator.num_processes > 1:
-            synchronise_batch_norms(model.video, device=accelerator.device)
-        self._encoder: nn.Module = accelerator.prepare_model(model.video)
-        self._loss = partial(dual_semantic_loss, bank=bank, config=model.config, label_smoothing=config.label_smoothing)
+        self._objective: Objective
+        if model.config.is_fine_tuned:
+            self._objective = ClassificationObjective(model, texts=bank, config=config, accelerator=accelerator)
+        elif isinstance(bank, TextBank):
+            self._objective = ContrastiveObjective(model, bank=bank, config=config, accelerator=accelerator)
+        else:
+            raise ValueError(f"{model.config.method} takes the embeddings of labels, but their tokens were given")
 
     def take_step(self, batch: ClipBatch, *, learning_rate: float, step: int) -> tuple[Losses, float]:
         """Update the weights by this process's clips; returns the losses and the gradient's norm of all processes.
@@ -50,36 +62,25 @@ class Optimisation:
             DivergenceError: a number is not finite; all processes raise it, and the weights are untouched.
         """
         set_learning_rate(self.optimizer, learning_rate)
-        with torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-            features: Tensor = self._encoder(batch.frames)
-        frames, label_ids = self._gather(features.to(self._bank.english.dtype), batch.label_ids)
-        losses: Losses = self._loss(frames, label_ids)
-        self._check_forward({"frame features": frames, "L_VT": losses.english, "L_VC": losses.chinese}, step=step)
-        # The loss of each process differentiates its own clips only, and the norms pass on what they took from the
-        # clips of others: the gradients of all processes add up to that of the loss, but they are averaged.
-        self._accelerator.backward(losses.total * self._accelerator.num_processes)
+
+        def check(results: Mapping[str, Tensor | None]) -> None:
+            self._check_forward(results, step=step)
+
+        losses = self._objective.differentiate(batch, step=step, check=check)
         norm = self._clip_gradients(step=step)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return losses, norm.item()
 
-    def _gather(
-        self, features: Float[Tensor, "B T D"], label_ids: Int64[Tensor, " B"]
-    ) -> tuple[Float[Tensor, "G T D"], Int64[Tensor, " G"]]:
-        """Join the batches of all processes; gradients flow to this process's own features."""
-        if self._accelerator.num_processes == 1:
-            return features, label_ids
-        parts = list(self._accelerator.gather(features.detach()).split(len(features)))
-        parts[self._accelerator.process_index] = features
-        return torch.cat(parts), self._accelerator.gather(label_ids)
-
-    def _check_forward(self, results: dict[str, Tensor | None], *, step: int) -> None:
+    def _check_forward(self, results: Mapping[str, Tensor | None], *, step: int) -> None:
         """Stop where a result is not finite, naming the weight or text behind it where there is one."""
         if all(tensor is None or tensor.isfinite().all() for tensor in results.values()):
             return
         weights = {f"parameter {name}": parameter for name, parameter in self._model.named_parameters()}
-        texts = {"English texts": self._bank.english, "English words": self._bank.words,
-                 "Chinese texts": self._bank.chinese}  # fmt: skip
+        texts: dict[str, Tensor | None] = {}
+        if isinstance(self._bank, TextBank):
+            texts = {"English texts": self._bank.english, "English words": self._bank.words,
+                     "Chinese texts": self._bank.chinese}  # fmt: skip
         require_finite({**weights, **texts, **results}, step=step)
 
     def _clip_gradients(self, *, step: int) -> Float[Tensor, ""]:
@@ -89,14 +90,15 @@ class Optimisation:
         if not norm.isfinite():
             gradients = {f"gradient of {name}": each.grad for name, each in named}
             require_finite({**gradients, "norm of the gradient": norm}, step=step)
-        nn.utils.clip_grads_with_norm_([each for _, each in named], self._config.max_gradient_norm, norm)
+        if self._config.max_gradient_norm is not None:
+            nn.utils.clip_grads_with_norm_([each for _, each in named], self._config.max_gradient_norm, norm)
         return norm
 
 
 def prepare_modes(model: nn.Module) -> None:
-    """Put adapters in training mode, where batch norms learn statistics, and frozen towers in evaluation mode."""
+    """Put what trains in training mode, where batch norms learn statistics, and frozen towers in evaluation mode."""
     model.eval()
-    for module in adapter_modules(model):
+    for module in (*tuned_towers(model), *adapter_modules(model)):
         module.train()
 
 

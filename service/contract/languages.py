@@ -35,6 +35,7 @@ def plan_languages(
     default_lambda: float,
     has_chinese: bool,
     strict: bool,
+    weigh_words: bool = True,
 ) -> LanguagePlan:
     """Choose the languages for a whole request.
 
@@ -46,6 +47,8 @@ def plan_languages(
         default_lambda: the bundle's weight of English.
         has_chinese: whether the bundle has a trained Chinese branch.
         strict: refuse instead of falling back.
+        weigh_words: whether the bundle lets English words weigh the frames; where it averages them anyway, no text is
+            missed for that.
 
     Raises:
         LanguageError: lambda asks for a Chinese branch that the bundle lacks, ``strict`` forbids a fallback, or the
@@ -61,14 +64,15 @@ def plan_languages(
     lacking = {language: [label for label in labels if label.text(language) is None] for language in _NAMES}
     missing = [language for language in _used_languages(weight) if lacking[language]]
     if not missing:
-        return _plan(weight, lacking["en"])
+        return _plan(weight, lacking["en"], weigh_words=weigh_words)
     sentence = "; ".join(_name_lacking(language, lacking[language]) for language in missing)
     if strict:
         raise LanguageError(f"{sentence}; strict is set: add the missing texts or choose another lambda")
     if not lacking["en"]:
-        return LanguagePlan(1.0, True, (f"{sentence}: the whole request is scored in English alone",))
+        return LanguagePlan(1.0, weigh_words, (f"{sentence}: the whole request is scored in English alone",))
     if has_chinese and not lacking["zh"]:
-        return LanguagePlan(0.0, False, (f"{sentence}: the whole request is scored in Chinese alone", _AVERAGED))
+        averaged = (_AVERAGED,) if weigh_words else ()
+        return LanguagePlan(0.0, False, (f"{sentence}: the whole request is scored in Chinese alone", *averaged))
     sentence = "; ".join(_name_lacking(language, lacking[language]) for language in _NAMES if lacking[language])
     if not has_chinese:
         raise LanguageError(f"{sentence}; this bundle has no trained Chinese branch: give every label English text")
@@ -84,10 +88,10 @@ def _used_languages(weight: float) -> tuple[Language, ...]:
     return ("en",) if weight >= 1 else ("en", "zh")
 
 
-def _plan(weight: float, lacking_english: list[Label]) -> LanguagePlan:
-    if lacking_english:
+def _plan(weight: float, lacking_english: list[Label], *, weigh_words: bool) -> LanguagePlan:
+    if weigh_words and lacking_english:
         return LanguagePlan(weight, False, (_AVERAGED,))
-    return LanguagePlan(weight, True)
+    return LanguagePlan(weight, weigh_words)
 
 
 def _name_lacking(language: Language, labels: Sequence[Label]) -> str:

@@ -147,6 +147,7 @@ class Recognizer:
             default_lambda=self._manifest.scoring.fusion.value,
             has_chinese=self._manifest.has_chinese,
             strict=question.strict,
+            weigh_words=self._manifest.scoring.aggregation == "word_weighted",
         )
 
     async def _see(

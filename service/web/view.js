@@ -72,13 +72,18 @@ function formatSimilarity(value) {
 function renderFrames(answer, { prediction, onSeek }) {
   const weights = prediction.frame_weights ?? answer.frames.map((frame) => frame.weight);
   const largest = Math.max(...weights);
+  // A model that averages its frames prefers none of them, whatever the label.
+  const areEqual = weights.length > 1 && Math.min(...weights) === largest;
   const list = element("ul", { className: "frames" });
   answer.frames.forEach((frame, index) => {
-    const button = renderFrame(frame, { weight: weights[index], largest });
+    const isTop = !areEqual && weights[index] === largest;
+    const button = renderFrame(frame, { weight: weights[index], largest, isTop });
     button.addEventListener("click", () => onSeek(frame.time_seconds));
     list.append(element("li", {}, button));
   });
-  const title = translate("framesFor", { label: labelTitle(prediction.label) });
+  const title = areEqual
+    ? translate("framesAveraged")
+    : translate("framesFor", { label: labelTitle(prediction.label) });
   return element(
     "section",
     { aria: { label: title } },
@@ -88,7 +93,7 @@ function renderFrames(answer, { prediction, onSeek }) {
   );
 }
 
-function renderFrame(frame, { weight, largest }) {
+function renderFrame(frame, { weight, largest, isTop }) {
   const time = formatSeconds(frame.time_seconds);
   const share = formatPercent(weight);
   // Only inline pictures are shown: a page that loads what an answer names could be led elsewhere.
@@ -100,7 +105,7 @@ function renderFrame(frame, { weight, largest }) {
     "button",
     {
       type: "button",
-      className: weight === largest ? "frame frame-top" : "frame",
+      className: isTop ? "frame frame-top" : "frame",
       aria: { label: translate("frameAt", { time, weight: share }) },
     },
     picture,

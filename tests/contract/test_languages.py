@@ -38,6 +38,24 @@ def test_request_is_scored_in_the_languages_that_all_labels_have(
     assert plan(*labels, weight=weight) == expected
 
 
+@pytest.mark.parametrize(
+    ("labels", "weight", "expected"),
+    [
+        ([BOTH], None, LanguagePlan(0.5, False)),
+        ([BOTH, CHINESE], 0.0, LanguagePlan(0.0, False)),
+        ([BOTH, ENGLISH], None, LanguagePlan(1.0, False, (ENGLISH_ALONE,))),
+        ([BOTH, CHINESE], None, LanguagePlan(0.0, False, (CHINESE_ALONE,))),
+    ],
+)
+def test_bundle_that_averages_frames_misses_no_words(
+    labels: list[Label], weight: float | None, expected: LanguagePlan
+) -> None:
+    found = plan_languages(
+        labels, requested_lambda=weight, default_lambda=0.5, has_chinese=True, strict=False, weigh_words=False
+    )
+    assert found == expected
+
+
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, ("zh",)), (0.4, ("en", "zh")), (1.0, ("en",))])
 def test_lambda_says_which_languages_are_used(weight: float, expected: tuple[str, ...]) -> None:
     assert plan(BOTH, weight=weight).languages == expected

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.contract.manifest import open_bundle
+from tests.training.tiny import write_tiny_data
 from training.cli import app
 from training.data.annotations import VideoData
 
@@ -73,6 +74,19 @@ def test_info_prints_a_table() -> None:
         (["fit", "demo", "--data", "x", "--out", "y"], "x lacks labels.csv and annotations.csv"),
         (["evaluate", "x", "--protocol", "p", "--data", "y"], "protocol is 'p'; known are open_vocabulary"),
         (["evaluate", "x", "--protocol", "novel_compositions", "--views", "7", "--data", "y"], "views is '7'"),
+        (["evaluate", "x", "--protocol", "base_to_novel", "--data", "y", "--data", "z"], "has one data folder and its"),
+        (
+            ["evaluate", "x", "--protocol", "base_to_novel", "--data", "y", "--split", "val"],
+            "only zero_shot takes others",
+        ),
+        (
+            ["evaluate", "x", "--protocol", "frozen_baseline", "--vanilla", "--data", "y"],
+            "--vanilla changes what is meas",
+        ),
+        (
+            ["retrieve", "x", "--data", "y"],
+            "y has neither captions.json nor captions.csv; name a caption file with --c",
+        ),
         (["export", "x", "--out", "y"], "x is not a run folder: it has no config.json"),
         (["verify", "x"], "x is not a bundle"),
     ],
@@ -98,6 +112,28 @@ def test_evaluate_prints_the_report(run_dir: Path, data: VideoData) -> None:
     assert result.exit_code == 0, result.output
     assert "lambda: 0.4 (given)" in result.output
     assert (run_dir / "evaluation" / "open_vocabulary.rankings.jsonl").is_file()
+
+
+def test_zero_shot_takes_other_data_and_the_lambda_of_the_run(run_dir: Path, tmp_path: Path) -> None:
+    other = write_tiny_data(tmp_path / "other", num_train=3)
+    result = call("evaluate", run_dir, "--protocol", "zero_shot", "--data", other, "--split", "val", "--split", "test",
+                  "--workers", 1)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "videos of other, val (3 labels): 3" in result.output
+    assert "lambda: 0." in result.output
+    result = call("evaluate", run_dir, "--protocol", "zero_shot", "--data", other, "--vanilla", "--workers", 1,
+                  "--lambda", 1)  # fmt: skip
+    assert "lambda: 1.0 (given)" in result.output
+    assert (run_dir / "evaluation" / "vanilla_zero_shot.json").is_file()
+
+
+def test_retrieve_prints_both_directions(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.csv"
+    captions.write_text("video,caption\n0.mp4,circle moving left\n1,waving\n", encoding="utf-8")
+    result = call("retrieve", run_dir, "--data", data.directory, "--captions", captions, "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert "text to video" in result.output
+    assert (run_dir / "evaluation" / "retrieval" / "captions.json").is_file()
 
 
 @pytest.mark.slow

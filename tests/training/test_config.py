@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.training.tiny import CHINESE, CLIP, MODEL, PROMPTS
+from tests.training.fine_tuned import FINE_TUNED, PROMPTED, VL_PROMPTS
+from tests.training.tiny import CHINESE, CLIP, MODEL, PROMPTS, RECIPE
+from training.config import FitConfig, ModelConfig
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,70 @@ def test_beta_without_residual_does_not_start_at_zero() -> None:
         ValueError, match="residual is off and zero_init_beta is on, so every prompt would start at zero"
     ):
         replace(PROMPTS, residual=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        (MODEL, {"fusion": "image"}, "method is 'dual_semantic' and fusion is 'image'; only vificlip and vl_prompting"),
+        (MODEL, {"mode": "text"}, "method is 'dual_semantic' and mode is 'text'; only vificlip has modes"),
+        (PROMPTED, {"mode": "text"}, "method is 'vl_prompting' and mode is 'text'; only vificlip has modes"),
+        (PROMPTED, {"vl_prompts": None}, "method is 'vl_prompting' and vl_prompts is None; vl_prompting has prompts"),
+        (FINE_TUNED, {"vl_prompts": VL_PROMPTS}, r"method is 'vificlip' and vl_prompts is VLPromptConfig\(.*no other"),
+        (FINE_TUNED, {"supervision": "dual"}, "method is 'vificlip' and supervision is 'dual'; it must be 'english'"),
+        (FINE_TUNED, {"aggregation": "word_weighted"}, "aggregation is 'word_weighted'; it must be 'mean'"),
+        (PROMPTED, {"renormalise": True}, "method is 'vl_prompting' and renormalise is True; it must be False"),
+    ],
+)
+def test_fine_tuned_clip_has_its_own_fields(config: ModelConfig, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(config, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(MODEL, 4), (FINE_TUNED, 1), (PROMPTED, 1), (replace(FINE_TUNED, fusion="decision"), 4),
+     (replace(PROMPTED, fusion="image"), 4), (FINE_TUNED.without_adapters(), 4)],
+)  # fmt: skip
+def test_pooled_clip_has_one_feature(config: ModelConfig, expected: int) -> None:
+    assert config.num_frame_features == expected
+
+
+@pytest.mark.parametrize("config", [MODEL, PROMPTED, replace(FINE_TUNED, mode="text", fusion="image")])
+def test_config_without_adapters_is_vanilla(config: ModelConfig) -> None:
+    plain = config.without_adapters()
+    assert (plain.method, plain.aggregation, plain.fusion, plain.mode) == ("vanilla", "mean", "embedding", "full")
+    assert (plain.temporal_prompts, plain.vl_prompts) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"final_learning_rate_share": 1.5}, "final_learning_rate_share is 1.5; it lies between 0 and 1"),
+        ({"mix_switch_probability": -0.1}, "mix_switch_probability is -0.1; it lies between 0 and 1"),
+        ({"mixup_alpha": -1.0}, "mixup_alpha is -1.0; it must be above 0, or 0 to leave clips alone"),
+        ({"cutmix_alpha": -1.0}, "cutmix_alpha is -1.0; it must be above 0"),
+        ({"adam_eps": 0.0}, "adam_eps is 0.0; it must be above 0"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm is 0.0; both must be above 0"),
+        ({"clips_per_pass": 0}, "clips_per_pass is 0; it must be at least 1, or null for all at once"),
+    ],
+)
+def test_fit_has_possible_rates(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FitConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mixup_alpha": 0.8}, "mixup_alpha is 0.8 and cutmix_alpha is 0.0, but the contrastive loss of dual_semantic"),
+        ({"cutmix_alpha": 1.0}, "mixup_alpha is 0.0 and cutmix_alpha is 1.0, but the contrastive loss"),
+        ({"clips_per_pass": 2}, "clips_per_pass is 2, but the contrastive loss of dual_semantic takes all clips of a"),
+    ],
+)
+def test_contrastive_loss_takes_whole_clips_together(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(RECIPE, fit=replace(RECIPE.fit, **changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

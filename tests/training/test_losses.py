@@ -11,10 +11,22 @@ from torch.nn import functional
 
 from service.contract.labels import Label
 from service.contract.manifest import Aggregation
+from tests.training.fine_tuned import FINE_TUNED
 from tests.training.tiny import LABELS, MODEL, bilingual_model
-from training.config import ModelConfig
+from training.checkpoint import read_backbone
+from training.config import Fusion, Mode, ModelConfig
 from training.errors import DataError
-from training.losses import TextBank, build_text_bank, contrastive_loss, dual_semantic_loss
+from training.losses import (
+    TextBank,
+    build_text_bank,
+    classification_loss,
+    contrastive_loss,
+    dual_semantic_loss,
+    label_logits,
+    prepare_texts,
+    soft_targets,
+)
+from training.models.video_clip import LabelTokens
 
 LABEL_IDS = torch.tensor([2, 0, 2, 1])
 
@@ -112,6 +124,39 @@ def test_bank_holds_what_the_towers_say(tmp_path: Path) -> None:
 def test_bank_of_an_english_model_needs_no_chinese(tmp_path: Path) -> None:
     model = bilingual_model(tmp_path / "backbone", chinese=False)
     assert build_text_bank(model, [Label("waving")]).chinese is None
+
+
+@pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
+@pytest.mark.parametrize("num_features", [1, 3])
+def test_loss_over_all_labels_equals_loops(fusion: Fusion, num_features: int) -> None:
+    frames, texts = random_frames()[:, :num_features], random_bank().english
+    targets = soft_targets(LABEL_IDS, num_labels=3, label_smoothing=0.1, dtype=torch.float32)
+    samples = []
+    for clip, own in zip(frames, targets, strict=True):
+        logits = [[math.exp(0.7) * float(frame @ text) for text in texts] for frame in clip]
+        rows = logits if fusion == "image" else [[sum(each) / num_features for each in zip(*logits, strict=True)]]
+        for row in rows:
+            normaliser = math.log(sum(map(math.exp, row)))
+            samples.append(-sum(float(t) * (value - normaliser) for t, value in zip(own, row, strict=True)))
+    found = classification_loss(label_logits(frames, texts, torch.tensor(0.7), fusion=fusion), targets)
+    assert found.item() == pytest.approx(sum(samples) / len(samples), abs=1e-6)
+
+
+def test_smoothed_targets_share_a_tenth_over_all_labels() -> None:
+    found = soft_targets(torch.tensor([1]), num_labels=4, label_smoothing=0.1, dtype=torch.float64)
+    torch.testing.assert_close(found, torch.tensor([[0.025, 0.925, 0.025, 0.025]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("full", LabelTokens), ("text", LabelTokens), ("image", TextBank)])
+def test_labels_are_encoded_once_where_the_text_tower_is_frozen(backbone_dir: Path, mode: Mode, kind: type) -> None:
+    model = read_backbone(backbone_dir).build(replace(FINE_TUNED, mode=mode))
+    assert isinstance(prepare_texts(model, [Label(*texts) for texts in LABELS]), kind)
+
+
+def test_label_without_english_is_named_where_the_text_tower_trains(backbone_dir: Path) -> None:
+    model = read_backbone(backbone_dir).build(FINE_TUNED)
+    with pytest.raises(DataError, match="English text for every label; 挥手 lack it"):
+        prepare_texts(model, [Label(zh="挥手")])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+from tests.training.fine_tuned import FINE_TUNED, PROMPTED
 from tests.training.tiny import tiny_model
 from training.optim import build_optimizer, decays, learning_rate_factor, set_learning_rate
 
@@ -10,6 +11,11 @@ from training.optim import build_optimizer, decays, learning_rate_factor, set_le
 def test_learning_rate_warms_up_and_falls_by_a_cosine() -> None:
     shares = [learning_rate_factor(step, num_steps=6, num_warmup_steps=2) for step in range(7)]
     assert shares == pytest.approx([0.5, 1.0, 1.0, 0.853553, 0.5, 0.146447, 0.0], abs=1e-6)
+
+
+def test_learning_rate_falls_to_its_final_share() -> None:
+    shares = [learning_rate_factor(step, num_steps=4, num_warmup_steps=0, final_share=0.01) for step in (0, 2, 4)]
+    assert shares == pytest.approx([1.0, 0.505, 0.01])
 
 
 def test_learning_rate_without_warm_up_starts_at_the_peak() -> None:
@@ -28,6 +34,20 @@ def test_norms_biases_and_prompts_do_not_decay() -> None:
         "reparameterization.up.weight",
         *block,
     }
+
+
+def test_prompts_of_both_towers_do_not_decay() -> None:
+    named = [(name, p) for name, p in tiny_model(PROMPTED).named_parameters() if p.requires_grad]
+    assert [name for name, _ in named] == ["video.vl_prompts.prompt_tokens", "english.vl_prompts.prompt_tokens"]
+    assert not any(decays(name, p) for name, p in named)
+
+
+def test_everything_decays_where_that_is_asked() -> None:
+    model = tiny_model(FINE_TUNED)
+    optimizer = build_optimizer(model, learning_rate=0.1, weight_decay=0.2, betas=(0.9, 0.98), eps=1e-6, decay_all=True)
+    (group,) = optimizer.param_groups
+    assert (group["weight_decay"], group["eps"], group["betas"]) == (0.2, 1e-6, (0.9, 0.98))
+    assert len(group["params"]) == len(list(model.trainable_parameters()))
 
 
 def test_optimizer_holds_every_trainable_parameter_once() -> None:

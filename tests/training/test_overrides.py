@@ -48,7 +48,7 @@ def test_field_is_found_wherever_it_is_nested(key: str, text: str, read: Callabl
         (
             "betta",
             "none",
-            "--set does not know betta; allowed are aggregation, batch_size, beta, beta_layout, beta_units, ",
+            "--set does not know betta; allowed are adam_eps, aggregation, batch_size, beta, beta_layout, beta_units, ",
         ),
         ("clip", "RN50", "--set does not know clip; allowed are"),
         (
@@ -67,9 +67,9 @@ def test_bad_setting_is_named(key: str, text: str, message: str) -> None:
 
 def test_settings_of_a_model_are_those_of_its_records() -> None:
     assert sorted(list_settings(ModelConfig())) == [
-        "aggregation", "beta", "beta_layout", "beta_units", "beta_width", "global_prompts", "num_frames",
-        "num_global_prompts", "projection_init", "renormalise", "residual", "supervision", "tau", "template_en",
-        "template_zh", "tune_image_tower", "word_set", "zero_init_beta",
+        "aggregation", "beta", "beta_layout", "beta_units", "beta_width", "fusion", "global_prompts", "mode",
+        "num_frames", "num_global_prompts", "projection_init", "renormalise", "residual", "supervision", "tau",
+        "template_en", "template_zh", "tune_image_tower", "vl_prompts", "word_set", "zero_init_beta",
     ]  # fmt: skip
 
 

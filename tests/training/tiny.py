@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from service.contract.manifest import Preprocessing
-from service.contract.tokenizer import CLS, SEP, UNKNOWN
+from service.contract.tokenizer import CLS, SEP, UNKNOWN, ChineseTokenizer, EnglishTokenizer
 from tests.videos import Encoding, write_numbered_video
 from training.checkpoint import read_backbone, write_backbone
 from training.config import (
@@ -26,7 +26,7 @@ from training.models.builders import build_model
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip
 from training.models.tokenizers import build_chinese_tokenizer, build_english_tokenizer
-from training.models.video_clip import VideoCLIP
+from training.models.video_clip import Tokenizers, VideoCLIP
 
 LABELS = ("circle moving left", "圆形向左移动"), ("circle moving right", "圆形向右移动"), ("waving", "挥手")
 VOCABULARY = ("[PAD]", UNKNOWN, CLS, SEP, *"圆形向左右移动挥手")
@@ -70,6 +70,14 @@ def tiny_model(config: ModelConfig = MODEL) -> VideoCLIP:
     """Build a model with the same random weights every time, without tokenizers."""
     torch.manual_seed(0)
     return build_model(config)
+
+
+def tiny_tokenizers() -> Tokenizers:
+    """Build the tokenizers of the tiny text towers."""
+    return Tokenizers(
+        EnglishTokenizer(build_english_tokenizer([]), max_length=CLIP.context_length),
+        ChineseTokenizer(build_chinese_tokenizer(VOCABULARY), max_length=CHINESE.num_positions),
+    )
 
 
 def tiny_prompts(**changes: Any) -> ModelConfig:  # noqa: ANN401

@@ -106,6 +106,15 @@ async def test_each_prediction_shows_its_own_frame_weights(page: Page, clip: Pat
     await expect(page.locator(".prediction >> nth=1")).to_be_focused()
 
 
+async def test_averaged_frames_are_said_to_be_so(page: Page, stub: Stub, clip: Path) -> None:
+    predictions = [{**recognition()["predictions"][0], "frame_weights": [0.25] * 4}]
+    stub.answer = recognition(predictions=predictions)
+    await _recognise(page, clip)
+    await expect(page.locator(".frame")).to_have_count(4)
+    await expect(page.locator(".frame-top")).to_have_count(0)
+    await expect(page.get_by_text("The frames are averaged: each weighs the same for every label")).to_be_visible()
+
+
 async def test_clicking_a_frame_shows_its_time_in_the_player(page: Page, clip: Path) -> None:
     await _recognise(page, clip)
     await page.click(".frame >> nth=2")

@@ -15,13 +15,12 @@ from pydantic import TypeAdapter
 
 from service.contract.manifest import file_digest
 from training.ablation.locks import waiting_lock
-from training.ablation.tables import Table
-from training.ablation.variants import Variant
+from training.ablation.variants import Table, Variant
 from training.checkpoint import BACKBONE_NAME, copy_backbone, read_backbone
 from training.config import Recipe
 from training.data.annotations import VideoData
 from training.errors import RunError, SettingError
-from training.evaluation.protocols import PROTOCOLS, Protocol
+from training.evaluation.protocols import PROTOCOLS, ZERO_SHOT, Protocol
 from training.run_folder import write_text
 
 PLAN_NAME, LOCK_NAME = "table.json", ".lock"
@@ -67,6 +66,16 @@ class PlannedRun:
     def lock(self) -> Path:
         """What the process that works on this run holds; it lies beside the run, which may be removed."""
         return self.directory.with_name(f".{self.directory.name}.lock")
+
+    @property
+    def source(self) -> Path | None:
+        """The run whose towers this one starts from; None for the backbone of the table."""
+        name = self.variant.starts_from
+        return None if name is None else self.directory.parents[1] / name / self.directory.name
+
+    def protocol(self, base: Protocol) -> Protocol:
+        """Say by which protocol this run is evaluated: a variant that trains nothing is measured as vanilla CLIP."""
+        return base if self.variant.trains else base.for_model("vanilla")
 
     def recipe(self, base: Recipe) -> Recipe:
         """Make this run's recipe.
@@ -150,7 +159,7 @@ def check_distinct(table: Table, recipe: Recipe) -> None:
 
 
 def _protocols() -> list[str]:
-    return [protocol.name for protocol in PROTOCOLS.values() if protocol.model == "run"]
+    return [each.name for each in PROTOCOLS.values() if each.model == "run" and each.name != ZERO_SHOT]
 
 
 def _claim(ablation: Ablation, *, plan: dict[str, Any]) -> None:

@@ -68,6 +68,7 @@ def render_markdown(ablation: Ablation, results: Sequence[VariantResult]) -> str
         f"| {' | '.join(_COLUMNS)} |",
         f"|{'---|' * len(_COLUMNS)}",
         *(f"| {' | '.join(_cells(result))} |" for result in results),
+        *_parts(ablation, results),
         "",
         _LEGEND,
         *(["", table.note] if table.note else []),
@@ -92,7 +93,7 @@ def _circumstances(ablation: Ablation, results: Sequence[VariantResult]) -> Iter
     """List what a reader needs to make the figures again."""
     evaluations = [run.evaluation for result in results for run in result.runs]
     yield "data", f"{ablation.data.name} ({len(ablation.data.labels)} labels, digest {ablation.data.digest[:12]})"
-    yield "protocol", f"{ablation.protocol.name}, split {ablation.protocol.split}"
+    yield "protocol", f"{ablation.protocol.name}, split {ablation.protocol.splits}"
     if evaluations:
         yield "videos", str(evaluations[0]["num_videos"])
         yield "views", str(evaluations[0]["views"])
@@ -124,6 +125,7 @@ def _describe_variant(result: VariantResult) -> dict[str, Any]:
         "trainable_parameters": card.get("trainable_parameters"),
         "gmacs_per_view": card.get("gmacs_per_view"),
         "step_seconds": result.step_seconds and asdict(result.step_seconds),
+        "part_top1": [asdict(spread) for spread in result.part_top1],
         "paper": {"hmdb51": asdict(result.variant.hmdb51), "ucf101": asdict(result.variant.ucf101)},
         "failures": {str(seed): sentence for seed, sentence in result.failures.items()},
     }
@@ -144,6 +146,18 @@ def _cells(result: VariantResult) -> Iterator[str]:
     yield _render_paper(result.variant.ucf101)
 
 
+def _parts(ablation: Ablation, results: Sequence[VariantResult]) -> list[str]:
+    """Tell what the mean of a protocol of several parts is made of."""
+    if ablation.protocol.novel_split is None:
+        return []
+    rows = [
+        f"| {result.variant.title} | {' | '.join(_render(each, factor=100, digits=1) for each in result.part_top1)} |"
+        for result in results
+        if result.runs
+    ]
+    return ["", "| fused top-1 | base | novel |", "|---|---|---|", *rows]
+
+
 def _render(spread: Spread | None, *, factor: int, digits: int) -> str:
     if spread is None:
         return _NOTHING
@@ -152,7 +166,9 @@ def _render(spread: Spread | None, *, factor: int, digits: int) -> str:
 
 
 def _render_paper(accuracy: PaperAccuracy) -> str:
-    figures = [str(figure) for figure in (accuracy.top1, accuracy.top5) if figure is not None]
+    figures = [
+        str(figure) for figure in (accuracy.base, accuracy.novel, accuracy.top1, accuracy.top5) if figure is not None
+    ]
     return " / ".join(figures) or _NOTHING
 
 

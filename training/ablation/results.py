@@ -32,23 +32,31 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """One finished run: its evaluation and model card as they were written, and its median step time."""
+    """One finished run: its evaluation and model card as they were written, and its median step time, if it trained."""
 
     seed: int
     evaluation: dict[str, Any]
     card: dict[str, Any]
-    step_seconds: float
+    step_seconds: float | None
 
     def accuracy(self, reading: str, *, measure: str) -> float | None:
         """Look up an accuracy as a share.
 
         "fused" is what the service uses: without a Chinese branch, English alone.
         """
-        by_name = {each["reading"]: each for each in self.evaluation["accuracies"]}
-        found = by_name.get(reading)
-        if reading == "fused" and found is None:
-            found = by_name["English"]
+        found = self._find(reading)
         return None if found is None else found[measure]
+
+    @property
+    def part_top1(self) -> list[float]:
+        """Fused top-1 of each part of the protocol; nothing where it has but one."""
+        found = self._find("fused")
+        return [] if found is None else found.get("part_top1", [])
+
+    def _find(self, reading: str) -> dict[str, Any] | None:
+        by_name = {each["reading"]: each for each in self.evaluation["accuracies"]}
+        found: dict[str, Any] | None = by_name.get(reading)
+        return by_name["English"] if reading == "fused" and found is None else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,13 @@ class VariantResult:
     @property
     def step_seconds(self) -> Spread | None:
         """Time of a training step: the median of each run, summarised over seeds."""
-        return Spread.of([run.step_seconds for run in self.runs])
+        return Spread.of([run.step_seconds for run in self.runs if run.step_seconds is not None])
+
+    @property
+    def part_top1(self) -> tuple[Spread, ...]:
+        """Summarise fused top-1 of each part of the protocol over seeds."""
+        columns = zip(*(run.part_top1 for run in self.runs), strict=True)
+        return tuple(spread for column in columns if (spread := Spread.of(column)) is not None)
 
 
 def collect_results(ablation: Ablation) -> tuple[VariantResult, ...]:
@@ -95,10 +109,14 @@ def _collect_variant(ablation: Ablation, variant: Variant) -> VariantResult:
                     seed=seed,
                     evaluation=_read(path),
                     card=_read(run.directory / CARD_NAME),
-                    step_seconds=statistics.median(record.step_seconds for record in read_records(run.directory)),
+                    step_seconds=_median([record.step_seconds for record in read_records(run.directory)]),
                 )
             )
     return VariantResult(variant=variant, runs=tuple(runs), failures=failures)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from pathlib import Path
 from training.ablation.locks import lock_if_free, waiting_lock
 from training.ablation.plan import LOCK_NAME, Ablation, PlannedRun
 from training.ablation.progress import Display
-from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, has_checkpoint, read_config
+from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, copy_backbone, has_checkpoint, read_backbone, read_config
 from training.config import Recipe
 from training.data.dataset import open_training_clips
-from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
+from training.errors import RunError
+from training.evaluation.composite import evaluate_protocol
+from training.evaluation.evaluate import EVALUATION_NAME, Settings
 from training.fit import Workplace, fit
 from training.model_card import describe_model
-from training.run_folder import check_resumable, write_text
+from training.run_folder import check_resumable, start_run, write_text
 
 CARD_NAME, FAILURE_NAME = "model.json", "failure.txt"
 
@@ -68,7 +70,7 @@ def run_all(
 
 def evaluation_path(ablation: Ablation, run: PlannedRun) -> Path:
     """Where the figures of a finished run lie."""
-    return run.directory / EVALUATION_NAME / f"{ablation.protocol.name}.json"
+    return run.directory / EVALUATION_NAME / f"{run.protocol(ablation.protocol).name}.json"
 
 
 def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Display, position: int) -> str:
@@ -77,26 +79,59 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     if evaluation_path(ablation, run).is_file():
         check_resumable(run.directory, recipe=_with_sizes(recipe, run=run), data=ablation.data)
         return "was done before"
-    can_resume = has_checkpoint(run.directory)
+    if run.variant.trains:
+        _fit(ablation, run, recipe=recipe, means=means, display=display, position=position)
+    else:
+        _start_untrained(ablation, run, recipe=recipe)
+    card = describe_model(_with_sizes(recipe, run=run).model).to_json()
+    write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
+    settings = Settings(num_workers=means.num_workers)
+    protocol = run.protocol(ablation.protocol)
+    report = evaluate_protocol(run.directory, data=ablation.data, protocol=protocol, settings=settings)
+    # The last reading is the one that the service uses: fused, or English alone.
+    return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
+
+
+def _fit(ablation: Ablation, run: PlannedRun, *, recipe: Recipe, means: Means, display: Display, position: int) -> None:
+    """Fit a run from its start, or from its last checkpoint."""
+    source, can_resume = _find_source(ablation, run), has_checkpoint(run.directory)
     if not can_resume:
         shutil.rmtree(run.directory, ignore_errors=True)
-        _link_backbone(ablation, run)
+        if source == ablation.backbone_dir:
+            _link_backbone(ablation, run)
     _store_frames(ablation, recipe, means=means)
     with display.show_steps(position, run.name) as begin:
         fit(
             recipe,
             data=ablation.data,
             workplace=Workplace(run_dir=run.directory, cache_dir=means.cache_dir, num_workers=means.num_workers),
-            backbone_dir=ablation.backbone_dir,
+            backbone_dir=source,
             resume=can_resume,
             begin=begin,
         )
-    card = describe_model(_with_sizes(recipe, run=run).model).to_json()
-    write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
-    settings = Settings(num_workers=means.num_workers)
-    report = evaluate(run.directory, data=ablation.data, protocol=ablation.protocol, settings=settings)
-    # The last reading is the one that the service uses: fused, or English alone.
-    return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
+
+
+def _find_source(ablation: Ablation, run: PlannedRun) -> Path:
+    """Find the towers that a run starts from.
+
+    Raises:
+        RunError: they are those of another run, which is not done.
+    """
+    if run.source is None:
+        return ablation.backbone_dir
+    if not any((run.source / EVALUATION_NAME).glob("*.json")):
+        raise RunError(f"{run.name} starts from the towers of {run.variant.starts_from}, whose run of this seed is not "
+                       "done; run that variant first")  # fmt: skip
+    return run.source
+
+
+def _start_untrained(ablation: Ablation, run: PlannedRun, *, recipe: Recipe) -> None:
+    """Make the folder of a run that is evaluated as it starts."""
+    shutil.rmtree(run.directory, ignore_errors=True)
+    recipe = replace(recipe, model=read_backbone(ablation.backbone_dir).configure(recipe.model))
+    _link_backbone(ablation, run)
+    copy_backbone(ablation.backbone_dir, run.directory)
+    start_run(run.directory, recipe=recipe, data=ablation.data)
 
 
 def _with_sizes(recipe: Recipe, *, run: PlannedRun) -> Recipe:

@@ -1,35 +1,20 @@
-"""The tables and figures of Deng et al. 2024 that compare variants, with what the paper measured.
+"""All tables by name, and those of Deng et al. 2024 with what the paper measured; others are in ``vifi_tables``.
 
 The paper's figures are single-view accuracies in percent on HMDB51 and UCF101 with CLIP ViT-B/16. What a variant
 changes is in ``variants``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
 from training.ablation import variants as change
-from training.ablation.variants import Change, PaperAccuracy, Variant
+from training.ablation.variants import Change, PaperAccuracy, Table, Variant
+from training.ablation.vifi_tables import VIFI_TABLES
 from training.config import Beta
 from training.errors import SettingError
 
 Figures = tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Variants in the order of the paper; ``note`` says what a reader must know of the paper's figures.
-
-    A table with an ``axis`` is drawn as curves over it.
-    """
-
-    name: str
-    source: str
-    title: str
-    variants: tuple[Variant, ...]
-    axis: str = ""
-    note: str = ""
 
 
 def find_table(name: str) -> Table:
@@ -53,8 +38,8 @@ def _row(
     position: int = 0,
     series: str = "",
 ) -> Variant:
-    paper = {"hmdb51": PaperAccuracy(*hmdb51), "ucf101": PaperAccuracy(*ucf101)}
-    return Variant(name=name, title=title, change=rule, position=position, series=series, **paper)
+    return Variant(name=name, title=title, change=rule, position=position, series=series,
+                   hmdb51=PaperAccuracy(*hmdb51), ucf101=PaperAccuracy(*ucf101))  # fmt: skip
 
 
 def _beta(kind: Beta, title: str, hmdb51: Figures, ucf101: Figures) -> Variant:
@@ -194,5 +179,18 @@ _COST = Table(
 )  # fmt: skip
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {each.name: each for each in (_COMPONENTS, _FRAMES, _GLOBAL_PROMPTS, _BETA, _RESIDUAL, _PREFIXES, _FEW_SHOT, _COST)}
+    {
+        each.name: each
+        for each in (
+            _COMPONENTS,
+            _FRAMES,
+            _GLOBAL_PROMPTS,
+            _BETA,
+            _RESIDUAL,
+            _PREFIXES,
+            _FEW_SHOT,
+            _COST,
+            *VIFI_TABLES,
+        )
+    }
 )

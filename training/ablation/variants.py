@@ -3,21 +3,36 @@
 Which variants make a table, and what the paper measured, is in ``tables``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from training.config import Beta, Recipe
+from training.config import Beta, Fusion, Mode, Recipe
 from training.errors import SettingError
+from training.recipes import find_recipe
 
 Change = Callable[[Recipe], Recipe]
+# For recipes of fine-tuning: the recipes of prompting and of dual semantics for the same kind of data.
+COMPANIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "vificlip_shapes": ("vl_prompting_shapes", "demo"),
+        "vificlip_few_shot": ("vl_prompting_few_shot", "dual_semantic_few_shot"),
+        "vificlip_base_to_novel": ("vl_prompting_base_to_novel", "dual_semantic_few_shot"),
+    }
+)
 
 
 @dataclass(frozen=True)
 class PaperAccuracy:
-    """What the paper prints for one data set, in percent; None where it prints nothing."""
+    """What the paper prints for one data set, in percent; None where it prints nothing.
+
+    Of base-to-novel ``top1`` is the harmonic mean of ``base`` and ``novel``.
+    """
 
     top1: float | None = None
     top5: float | None = None
+    base: float | None = None
+    novel: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +40,8 @@ class Variant:
     """One row of a table: ``name`` is that of its folder, ``title`` what readers see.
 
     ``position`` is where it stands on the axis of a table that is drawn as curves, ``series`` the curve it belongs to.
+    ``starts_from`` names the variant whose run of the same seed gives the towers; it must stand before this one.
+    Without ``trains`` CLIP is measured as it is, with bare labels.
     """
 
     name: str
@@ -34,6 +51,23 @@ class Variant:
     series: str = ""
     hmdb51: PaperAccuracy = PaperAccuracy()
     ucf101: PaperAccuracy = PaperAccuracy()
+    starts_from: str | None = None
+    trains: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Variants in the order of the paper; ``note`` says what a reader must know of the paper's figures.
+
+    A table with an ``axis`` is drawn as curves over it.
+    """
+
+    name: str
+    source: str
+    title: str
+    variants: tuple[Variant, ...]
+    axis: str = ""
+    note: str = ""
 
 
 def baseline(recipe: Recipe) -> Recipe:
@@ -102,6 +136,46 @@ def shortened(recipe: Recipe, *, thirds: int, change: Change) -> Recipe:
     epochs = max(1, round(fit.num_epochs * thirds / 3))
     warmup = fit.num_warmup_epochs * epochs / fit.num_epochs
     return replace(change(recipe), fit=replace(fit, num_epochs=epochs, num_warmup_epochs=warmup))
+
+
+def vanilla(recipe: Recipe) -> Recipe:
+    """Take every adapter away, and what only their training has."""
+    fit = replace(recipe.fit, mixup_alpha=0.0, cutmix_alpha=0.0, clips_per_pass=None)
+    return replace(recipe, model=recipe.model.without_adapters(), fit=fit)
+
+
+def fine_tuned(recipe: Recipe, *, mode: Mode = "full", fusion: Fusion = "embedding") -> Recipe:
+    """Fine-tune one tower or both, with a fusion of frames.
+
+    Raises:
+        SettingError: the recipe is none of fine-tuning.
+    """
+    if recipe.model.method != "vificlip":
+        raise SettingError(
+            f"recipe {recipe.name!r} is one of {recipe.model.method}; start from one of vificlip, such as "
+            "vificlip_shapes"
+        )
+    return replace(recipe, model=replace(recipe.model, mode=mode, fusion=fusion))
+
+
+def prompted(recipe: Recipe) -> Recipe:
+    """Learn prompts in place of fine-tuning, by the recipe that goes with this one."""
+    return _companion(recipe, place=0)
+
+
+def dual_semantic(recipe: Recipe) -> Recipe:
+    """Train the adapters of Deng et al. 2024 on the same videos, by the recipe that suits the same data."""
+    return _companion(recipe, place=1)
+
+
+def _companion(recipe: Recipe, *, place: int) -> Recipe:
+    """Take another method's recipe as it is, on the videos of this one."""
+    if recipe.name not in COMPANIONS:
+        raise SettingError(
+            f"recipe {recipe.name!r} has no counterparts in other methods; start from one of {', '.join(COMPANIONS)}"
+        )
+    other = find_recipe(COMPANIONS[recipe.name][place])
+    return replace(other, num_shots=recipe.num_shots, train_split=recipe.train_split)
 
 
 def with_prompts(recipe: Recipe, **changes: object) -> Recipe:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from service.contract.labels import Label, read_label_file
+from training.data.class_order import check_class_order
 from training.errors import DataError
 
 LABELS_NAME = "labels.csv"
@@ -51,7 +52,8 @@ def read_video_data(directory: Path) -> VideoData:
     """Read the tables of a data folder and check that every video is there.
 
     Raises:
-        DataError: a table or a video is missing, or a row is wrong; the message names file, line and value.
+        DataError: a table or a video is missing, a row is wrong, or the videos' paths name other classes than their
+            labels; the message names file, line and value, or the classes.
         LabelError: the label table is wrong.
     """
     tables = [directory / LABELS_NAME, directory / ANNOTATIONS_NAME]
@@ -62,6 +64,8 @@ def read_video_data(directory: Path) -> VideoData:
         )
     labels = read_label_file(tables[0])
     annotations = _read_annotations(tables[1], num_labels=len(labels))
+    listed = [(each.video, each.label_id) for each in annotations]
+    check_class_order([label.en for label in labels], listed, where=f"{tables[0]} and {tables[1].name}")
     absent = [each.video for each in annotations if not (directory / each.video).is_file()]
     if absent:
         raise DataError(

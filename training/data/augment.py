@@ -1,7 +1,9 @@
 """Random changes of training clips, drawn once a clip so that frames stay consistent with each other.
 
-RandAugment's operations live in ``rand_augment``.
+RandAugment's operations live in ``rand_augment``, changes of colour in ``jitter``.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -9,6 +11,7 @@ from PIL import Image
 
 from service.contract.preprocess import RESAMPLING
 from training.config import AugmentConfig
+from training.data.jitter import jitter_clip
 from training.data.rand_augment import rand_augment_clip
 from training.data.splits import NO_MIRROR
 
@@ -18,6 +21,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 ERASED_AREA = (0.02, 1 / 3)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 _NUM_TRIES = 10
+# Corners and centre, as shares of the room that a crop leaves below and beside it.
+_POSITIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+_MAX_SCALE_GAP = 1
 _MAX_SEED = 2**32
 Box = tuple[float, float, float, float]
 Range = tuple[float, float]
@@ -32,7 +38,7 @@ def augment_clip(
     config: AugmentConfig,
     generator: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "T S S 3"], int]:
-    """Crop a clip, and perhaps mirror, rand-augment, grey and erase it; returns it at the model's input size.
+    """Crop a clip, perhaps mirror, rand-augment, jitter, grey and erase it; returns it at the model's input size.
 
     ``mirrored`` holds the label that each label becomes in a mirror, or ``NO_MIRROR``; the clip's label is returned
     with it.
@@ -44,6 +50,8 @@ def augment_clip(
         clip, label_id = clip[:, :, ::-1], int(mirrored[label_id])
     if config.rand_augment is not None:
         clip = rand_augment_clip(clip, policy=config.rand_augment, seed=int(generator.integers(_MAX_SEED)))
+    if config.jitter_probability and generator.random() < config.jitter_probability:
+        clip = jitter_clip(clip, strengths=config.jitter_strengths, generator=generator)
     if greys:
         clip = np.repeat(np.rint(clip @ _LUMA).astype(np.uint8)[..., None], 3, axis=-1)
     if config.erasing_probability and generator.random() < config.erasing_probability:
@@ -54,14 +62,31 @@ def augment_clip(
 def draw_crop(height: int, width: int, *, config: AugmentConfig, generator: np.random.Generator) -> Box:
     """Draw (left, top, right, bottom) of a crop: area and log aspect uniform (Szegedy et al. 2015).
 
-    Where ten draws do not fit into the picture, the largest centred square is taken.
+    Where ten draws do not fit into the picture, the largest centred square is taken. A config with ``crop_scales``
+    draws as ``draw_fixed_crop`` does.
     """
+    if config.crop_scales:
+        return draw_fixed_crop(height, width, scales=config.crop_scales, generator=generator)
     box = _draw_box(height, width, area=config.crop_area, aspect=config.crop_aspect, generator=generator)
     if box is not None:
         return box
     side = min(height, width)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
+
+
+def draw_fixed_crop(height: int, width: int, *, scales: Sequence[float], generator: np.random.Generator) -> Box:
+    """Draw (left, top, right, bottom) of a crop in one of the four corners or the centre (Wang et al. 2016, TSN).
+
+    Its sides are two of the ``scales`` of the short side, equal or next to each other in the list. With 1, 0.875, 0.75
+    and 0.66 a picture of 340 x 256 gives sides of 256, 224, 192 and 168 pixels.
+    """
+    pairs = [(i, j) for i in range(len(scales)) for j in range(len(scales)) if abs(i - j) <= _MAX_SCALE_GAP]
+    row, column = pairs[generator.integers(len(pairs))]
+    crop_height, crop_width = (int(min(height, width) * scales[each]) for each in (row, column))
+    down, right = _POSITIONS[generator.integers(len(_POSITIONS))]
+    top, left = (height - crop_height) * down, (width - crop_width) * right
+    return left, top, left + crop_width, top + crop_height
 
 
 def erase_box(clip: UInt8[np.ndarray, "T H W 3"], *, generator: np.random.Generator) -> UInt8[np.ndarray, "T H W 3"]:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from training.config import AugmentConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.augment import augment_clip
-from training.data.few_shot import select_training_videos
+from training.data.few_shot import learned_label_ids, select_training_videos
 from training.data.frames import DecodedFrames, FrameSource, store_frames
 from training.data.sampling import sample_random_clip
 from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids
@@ -85,20 +85,24 @@ class TrainingClips(Dataset[TrainingClip]):
 def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num_workers: int) -> TrainingClips:
     """Open the clips that a recipe trains on, decoding their videos first unless the recipe forbids a cache.
 
+    Labels are numbered among those that the recipe learns.
+
     Raises:
         DataError: no such split, too few videos of a label, videos that do not decode, frames beyond the recipe's
             limit, or a label without an opposite where the recipe plays clips backwards.
     """
     annotations = select_training_videos(recipe, data=data)
-    opposites = opposite_label_ids(data.labels)
+    learned = learned_label_ids(recipe, data=data)
+    labels = [data.labels[each] for each in learned]
+    opposites = opposite_label_ids(labels)
     if recipe.fit.reversed_twins and (opposites == NO_OPPOSITE).any():
-        lacking = data.labels[int((opposites == NO_OPPOSITE).argmax())]
+        lacking = labels[int((opposites == NO_OPPOSITE).argmax())]
         raise DataError(f"reversed_twins is set, but {str(lacking)!r} has no label for its video played backwards")
     videos = tuple(map(data.path_of, annotations))
     return TrainingClips(
         _open_frames(recipe, videos=videos, cache_dir=cache_dir, num_workers=num_workers),
-        label_ids=np.array([each.label_id for each in annotations]),
-        mirrored=mirrored_label_ids(data.labels),
+        label_ids=np.searchsorted(learned, [each.label_id for each in annotations]),
+        mirrored=mirrored_label_ids(labels),
         opposites=opposites,
         num_frames=recipe.model.num_frames,
         size_pixels=recipe.model.preprocessing.input_size,

@@ -1,7 +1,8 @@
-"""Which annotations belong to a split, and which labels are each other in a mirror or played backwards."""
+"""Which annotations and labels belong to a split, and which labels are each other in a mirror or played backwards."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int64
@@ -36,6 +37,24 @@ def select_split(data: VideoData, split: str) -> tuple[Annotation, ...]:
         known = sorted({each.split for each in data.annotations})
         raise DataError(f"split is {split!r}, but {data.directory} has {', '.join(known)}; choose one of these")
     return chosen
+
+
+def split_label_ids(data: VideoData, split: str) -> frozenset[int]:
+    """Find the labels that occur in a split; so base and novel labels are told apart by their videos.
+
+    Raises:
+        DataError: the data has no such split.
+    """
+    return frozenset(each.label_id for each in select_split(data, split))
+
+
+def keep_labels(data: VideoData, label_ids: Collection[int]) -> VideoData:
+    """Narrow data to some labels and their videos; the labels keep their order and are numbered anew."""
+    new_id = {label_id: index for index, label_id in enumerate(sorted(label_ids))}
+    annotations = (
+        replace(each, label_id=new_id[each.label_id]) for each in data.annotations if each.label_id in new_id
+    )
+    return replace(data, labels=tuple(data.labels[each] for each in new_id), annotations=tuple(annotations))
 
 
 def mirrored_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:

@@ -44,6 +44,7 @@ from training.provenance import choose_fusion, describe_provenance
 from training.recipes.demo import demo, demo_miniature
 
 LABEL_SET = "motion_shapes"
+_PROTOCOLS = ("open_vocabulary", "novel_compositions", "frozen_baseline")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _fit(plan: DemoPlan, *, work: Path, num_workers: int, console: Console) -> N
 
 
 def _evaluate(work: Path, *, num_workers: int, console: Console) -> None:
-    for protocol in PROTOCOLS.values():
+    for protocol in (PROTOCOLS[name] for name in _PROTOCOLS):
         path = _run_dir(work) / EVALUATION_NAME / f"{protocol.name}.md"
         if not path.exists():
             settings = Settings(num_workers=num_workers)

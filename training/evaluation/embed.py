@@ -45,14 +45,27 @@ def embed_split(
     """
     annotations = select_split(data, split)
     videos = [data.path_of(each) for each in annotations]
+    features = embed_videos(model, videos=videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers)
+    label_ids = np.array([each.label_id for each in annotations])
+    return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, features)
+
+
+def embed_videos(
+    model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, cache_dir: Path, num_workers: int
+) -> Float32[np.ndarray, "N V K D"]:
+    """Encode videos, or read their features from the cache.
+
+    Raises:
+        DataError: videos do not decode; they are named.
+    """
     path = cache_dir / f"{_key(model, videos=videos, plan=plan)}.npy"
     if not path.is_file():
         cache_dir.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".partial.npy")
         np.save(unfinished, _encode(model, videos=videos, plan=plan, num_workers=num_workers))
         unfinished.replace(path)
-    label_ids = np.array([each.label_id for each in annotations])
-    return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, np.load(path))
+    features: Float32[np.ndarray, "N V K D"] = np.load(path)
+    return features
 
 
 def embed_complete_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBank:
@@ -93,6 +106,9 @@ def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
     for name, tensor in model.video.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    settings = [model.config.num_frames, model.config.preprocessing.model_dump(mode="json"), str(plan)]
+    config = model.config
+    settings: list[object] = [config.num_frames, config.preprocessing.model_dump(mode="json"), str(plan)]
+    if config.num_frame_features != config.num_frames:
+        settings.append(config.num_frame_features)
     digest.update(json.dumps([*settings, *(file_digest(video) for video in videos)]).encode())
     return digest.hexdigest()[:16]

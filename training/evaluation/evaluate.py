@@ -1,4 +1,7 @@
-"""Evaluating one run by one protocol: load, embed, choose lambda, score, measure, write."""
+"""Evaluating one run on one split: load, embed, choose lambda, score, measure, write.
+
+Protocols of several parts are put together in ``composite``.
+"""
 
 import time
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from training.environment import describe_environment
 from training.errors import SettingError
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
 from training.evaluation.protocols import (
+    BARE_TEMPLATE,
     LambdaPoint,
     Protocol,
     best_lambda,
@@ -36,10 +40,14 @@ NUM_RANKED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a protocol is run: views a video, and the weight of English or the split to choose it on."""
+    """How a protocol is run: views a video, and the weight of English or the split to choose it on.
+
+    ``chosen`` says where a weight that is given comes from.
+    """
 
     plan: ViewPlan = field(default_factory=ViewPlan)
     fusion_lambda: float | None = None
+    chosen: str = "given"
     select_on: str = "val"
     num_workers: int = 2
 
@@ -53,7 +61,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         RunError: the folder is not a run.
         DataError: the data lacks a split, or a video does not decode.
     """
-    _check(settings, protocol)
+    check_settings(settings, protocol)
     started = time.perf_counter()
     directory = run_dir / EVALUATION_NAME
     model = load_protocol_model(run_dir, protocol=protocol)
@@ -83,12 +91,21 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         seconds=round(time.perf_counter() - started, 1),
     )
     # The last reading is the one that the service uses: fused, or English alone.
-    write_report(directory, report, rankings=rank_videos(scores[-1], embedded, labels=data.labels, top_k=NUM_RANKED))
+    write_report(
+        directory / protocol.folder,
+        report,
+        rankings=rank_videos(scores[-1], embedded, labels=data.labels, top_k=NUM_RANKED),
+    )
     return report
 
 
-def _check(settings: Settings, protocol: Protocol) -> None:
-    if settings.fusion_lambda is None and settings.select_on == protocol.split:
+def check_settings(settings: Settings, protocol: Protocol) -> None:
+    """Check the weight of English.
+
+    Raises:
+        SettingError: it would be chosen on a split that is reported, or lies outside [0, 1].
+    """
+    if settings.fusion_lambda is None and settings.select_on in (protocol.split, protocol.novel_split):
         raise SettingError(
             f"lambda would be chosen on split {settings.select_on!r}, which is the one reported; choose another, or "
             "give --lambda"
@@ -98,17 +115,18 @@ def _check(settings: Settings, protocol: Protocol) -> None:
 
 
 def load_protocol_model(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
-    """Load the model that a protocol measures: the run's, or CLIP as it was before the run.
+    """Load the model that a protocol measures: the run's, or the CLIP that the run started from.
 
     Raises:
         RunError: the folder is not a run.
     """
-    model = load_model(run_dir)
-    if protocol.model == "frozen":
-        frozen = replace(
-            model.config, method="vanilla", temporal_prompts=None, tune_image_tower=False, aggregation="mean"
-        )
-        model = read_backbone(run_dir / BACKBONE_NAME).build(frozen)
+    if protocol.model == "run":
+        model = load_model(run_dir)
+    else:
+        config = read_config(run_dir / CONFIG_NAME, kind=Recipe).model.without_adapters()
+        if protocol.model == "vanilla":
+            config = replace(config, template_en=BARE_TEMPLATE)
+        model = read_backbone(run_dir / BACKBONE_NAME).build(config).eval()
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -117,7 +135,7 @@ def _fusion(
 ) -> tuple[Lambda, tuple[LambdaPoint, ...]]:
     """Take or choose the weight of English; returns it with the curve it was chosen from."""
     if settings.fusion_lambda is not None:
-        return Lambda(value=settings.fusion_lambda, chosen="given"), ()
+        return Lambda(value=settings.fusion_lambda, chosen=settings.chosen), ()
     if bank.chinese is None:
         return Lambda(value=1.0, chosen="no Chinese branch"), ()
     if settings.select_on not in (known := sorted({each.split for each in data.annotations})):

@@ -25,3 +25,19 @@ def pair_accuracy(
     own = score[rows, label_ids[rows]]
     other = score[rows, opposite[rows]]
     return float(((own > other) + 0.5 * (own == other)).mean())
+
+
+def retrieval_ranks(
+    score: Float32[np.ndarray, "Q M"], *, query_ids: Int64[np.ndarray, " Q"], item_ids: Int64[np.ndarray, " M"]
+) -> Int64[np.ndarray, " Q"]:
+    """Rank the best of each query's own items, those with its id, among the items of others; the first rank is 1.
+
+    Ties count against the query: a foreign item of equal score stands before its own.
+    """
+    return np.array(
+        [
+            1 + np.count_nonzero(row[item_ids != query] >= row[item_ids == query].max())
+            for row, query in zip(score, query_ids, strict=True)
+        ],
+        dtype=np.int64,
+    )

@@ -4,7 +4,7 @@ Every score comes from ``service.contract.scoring``. Accuracies of score tables 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -19,18 +19,34 @@ from training.evaluation.metrics import pair_accuracy, top_k_accuracy
 
 LAMBDA_STEPS = 20
 UNTUNED_LAMBDA = 0.5
+BASE_TO_NOVEL, ZERO_SHOT = "base_to_novel", "zero_shot"
+Measured = Literal["run", "frozen", "vanilla"]
+BARE_TEMPLATE = "{}"
 
 
 @dataclass(frozen=True)
 class Protocol:
     """What is measured: a split, scored over all labels of the data, by the run's model or by its frozen CLIP.
 
-    The frozen model has no adapters and averages its frames.
+    The frozen model has no adapters and averages its frames; ``vanilla`` is the same with English labels as they are,
+    in no sentence. With a ``novel_split`` both splits are scored, each over the labels that occur in it alone. A
+    report goes to its ``folder`` among the evaluations of the run.
     """
 
     name: str
     split: str
-    model: Literal["run", "frozen"] = "run"
+    model: Measured = "run"
+    novel_split: str | None = None
+    folder: str = ""
+
+    @property
+    def splits(self) -> str:
+        """The splits that are reported, for readers."""
+        return self.split if self.novel_split is None else f"{self.split} and {self.novel_split}"
+
+    def for_model(self, model: Measured) -> "Protocol":
+        """Measure another model by this protocol, under a name that says so."""
+        return replace(self, name=self.name if model == "run" else f"{model}_{self.name}", model=model)
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -40,6 +56,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol("open_vocabulary", "test"),
             Protocol("novel_compositions", "novel"),
             Protocol("frozen_baseline", "test", "frozen"),
+            Protocol(BASE_TO_NOVEL, "test", novel_split="novel"),
+            Protocol(ZERO_SHOT, "test"),
         )
     }
 )

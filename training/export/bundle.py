@@ -36,7 +36,8 @@ def export_bundle(
 ) -> Path:
     """Write a model as a bundle and prove that it answers as the model does.
 
-    A bundle that is already at ``out`` stays until the new one is complete and verified.
+    A bundle that is already at ``out`` stays until the new one is complete and verified. A learned temperature becomes
+    the tau of the bundle, and of the model's config.
 
     Args:
         model: a model with tokenizers, on the CPU.
@@ -54,6 +55,7 @@ def export_bundle(
     """
     if model.tokenizers is None:
         raise ValueError("the model has no tokenizers, and a bundle needs them; build the model with tokenizers")
+    model.adopt_temperature()
     manifest = describe_model(
         model,
         model.tokenizers,

@@ -43,7 +43,7 @@ def describe_model(
         backbone=_backbone(config.clip),
         vocabulary="open",
         joint_dimension=model.english.text_projection.shape[1],
-        num_frame_features=config.num_frames,
+        num_frame_features=config.num_frame_features,
         preprocessing=config.preprocessing,
         sampling=config.sampling,
         english=_text_tower(model.english, tokenizers.english, template=config.template_en, trained=True),

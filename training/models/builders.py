@@ -1,10 +1,12 @@
 """From a config to a model with random weights; loading weights is the importers' and the checkpoint's work."""
 
+from copy import copy
 from dataclasses import replace
 
-from training.config import ModelConfig, TemporalPromptConfig
+from training.config import ModelConfig, TemporalPromptConfig, VLPromptConfig
 from training.models.chinese_text import ChineseTextTower
-from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, build_clip
+from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, build_clip, clip_config
+from training.models.deep_prompts import DeepPrompts
 from training.models.freezing import freeze_towers
 from training.models.reparameterization.encoder import build_reparameterization
 from training.models.temporal_prompts import TemporalPrompts
@@ -13,25 +15,38 @@ from training.models.video_encoder import VideoEncoder
 
 
 def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) -> VideoCLIP:
-    """Build a model with random weights, in which exactly what its config asks for is trainable."""
-    clip = build_clip(config.clip)
+    """Build a model with random weights, in which exactly what its config asks for is trainable.
+
+    Raises:
+        ValueError: the config does not fit its towers.
+    """
+    size = clip_config(config.clip) if isinstance(config.clip, str) else config.clip
+    if config.vl_prompts is not None:
+        config.vl_prompts.check_fit(size)
+    clip = build_clip(size)
     video = build_video_encoder(clip, config)
     chinese = None if config.chinese is None or config.supervision == "english" else ChineseTextTower(config.chinese)
     if chinese is None and tokenizers is not None:
         tokenizers = replace(tokenizers, chinese=None)
+    prompts = None if config.vl_prompts is None else _build_text_prompts(clip, config.vl_prompts)
     model = VideoCLIP(
         config,
         video=video,
-        english=EnglishTextTower(clip),
+        english=EnglishTextTower(clip, prompts=prompts),
         chinese=chinese,
-        tokenizers=tokenizers,
+        tokenizers=None if tokenizers is None else _leave_room(tokenizers, config=config),
     )
-    freeze_towers(model, tune_image_tower=config.tune_image_tower)
+    fine_tunes = config.method == "vificlip"
+    freeze_towers(
+        model,
+        tune_image_tower=config.tune_image_tower or (fine_tunes and config.mode != "text"),
+        tune_text_tower=fine_tunes and config.mode != "image",
+    )
     return model
 
 
 def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
-    """Put the config's temporal prompts into a CLIP's image tower.
+    """Put the config's prompts into a CLIP's image tower.
 
     Raises:
         ValueError: the config cuts crops of another size than the tower's.
@@ -52,7 +67,28 @@ def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
         temporal_embedding=config.method == "dual_semantic",
         mean=config.preprocessing.mean,
         std=config.preprocessing.std,
+        vl_prompts=None if config.vl_prompts is None else _build_image_prompts(clip, config.vl_prompts),
+        pools_frames=config.is_fine_tuned and config.fusion == "embedding",
     )
+
+
+def _build_image_prompts(clip: CLIP, config: VLPromptConfig) -> DeepPrompts:
+    width = clip.visual.class_embedding.shape[0]
+    return DeepPrompts(depth=config.depth, num_tokens=config.num_vision_tokens, width=width)
+
+
+def _build_text_prompts(clip: CLIP, config: VLPromptConfig) -> DeepPrompts:
+    width = clip.token_embedding.weight.shape[1]
+    return DeepPrompts(depth=config.depth, num_tokens=config.num_text_tokens, width=width)
+
+
+def _leave_room(tokenizers: Tokenizers, *, config: ModelConfig) -> Tokenizers:
+    """Cut texts early enough that the prompts find positions."""
+    if config.vl_prompts is None:
+        return tokenizers
+    english = copy(tokenizers.english)
+    english.max_length -= config.vl_prompts.num_text_tokens
+    return replace(tokenizers, english=english)
 
 
 def _build_prompts(visual: VisionTransformer, config: TemporalPromptConfig, num_frames: int) -> TemporalPrompts:

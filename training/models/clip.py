@@ -12,7 +12,11 @@ from torch.nn import functional
 
 from training.config import ClipConfig
 from training.models.attention import causal_mask, self_attention
+from training.models.deep_prompts import DeepPrompts
 from training.torchvision_operators import declare_missing_operators
+
+# Learned tokens stand behind the start-of-text token.
+_PROMPT_POSITION = 1
 
 # open_clip imports torchvision, so the declarations must come first and outlive the import.
 _TORCHVISION_OPERATORS = declare_missing_operators()
@@ -78,27 +82,49 @@ class EnglishTextTower(nn.Module):
 
     Under the causal mask nothing after the end-of-text token reaches it, so ids may be padded to the longest label of
     a request instead of to the whole context; the first `length` positions of the position table are used.
+
+    With prompts, learned tokens enter behind the start-of-text token and take positions as words do, as if the text
+    began with as many placeholders. Ids and outputs know nothing of them: those are the text's own tokens.
     """
 
-    def __init__(self, clip: CLIP) -> None:
+    def __init__(self, clip: CLIP, *, prompts: DeepPrompts | None = None) -> None:
         """Take the text modules of `clip`, without copying them."""
         super().__init__()
+        self.vl_prompts = prompts
         self.token_embedding = clip.token_embedding
         self.positional_embedding = clip.positional_embedding
         self.transformer = clip.transformer
         self.ln_final = clip.ln_final
         self.text_projection = clip.text_projection
 
+    def start_prompts(self, token_ids: Int[Tensor, " P"]) -> None:
+        """Let the prompts of layer 0 start at the vectors of words.
+
+        Raises:
+            ValueError: the tower has another number of prompts.
+        """
+        num_tokens = 0 if self.vl_prompts is None else self.vl_prompts.num_tokens
+        if self.vl_prompts is None or len(token_ids) != num_tokens:
+            raise ValueError(f"{len(token_ids)} words were given for a text tower of {num_tokens} prompts")
+        self.vl_prompts.prompt_tokens.data[0] = self.token_embedding.weight.data[token_ids.long()]
+
     def forward(
         self, token_ids: Int[Tensor, "L length"], eot_index: Int[Tensor, " L"]
     ) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L length D"]]:
         """Return the unit-length embedding at each end-of-text token, and every token's unit-length output."""
         # Not `self.token_embedding(token_ids)`: the exporter would call that node `embedding`, as the graph's output.
-        tokens = self.token_embedding.weight[token_ids.long()] + self.positional_embedding[: token_ids.shape[1]]
+        tokens = self.token_embedding.weight[token_ids.long()]
+        if self.vl_prompts is not None:
+            tokens = self.vl_prompts.insert(tokens, position=_PROMPT_POSITION)
+        tokens = tokens + self.positional_embedding[: tokens.shape[1]]
         mask = causal_mask(tokens)
-        for block in self.transformer.resblocks:
+        for layer, block in enumerate(self.transformer.resblocks):
+            if self.vl_prompts is not None:
+                tokens = self.vl_prompts.renew(tokens, position=_PROMPT_POSITION, layer=layer)
             tokens = tokens + self_attention(block.attn, block.ln_1(tokens), mask=mask)
             tokens = tokens + block.mlp(block.ln_2(tokens))
+        if self.vl_prompts is not None:
+            tokens = self.vl_prompts.remove(tokens, position=_PROMPT_POSITION)
         words = functional.normalize(self.ln_final(tokens) @ self.text_projection, dim=-1)
         index = eot_index.long()[:, None, None].expand(-1, 1, words.shape[-1])
         return words.gather(1, index).squeeze(1), words

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from training.models.deep_prompts import DeepPrompts
 from training.models.temporal_prompts import TemporalPrompts
 
-_ADAPTERS = (TemporalPrompts,)
+_ADAPTERS = (TemporalPrompts, DeepPrompts)
 _ADAPTER_PARAMETERS = ("temporal_embedding",)
-_IMAGE_TOWER = "video.visual."
+_IMAGE_TOWER, _TEXT_TOWER = "video.visual.", "english."
+# Fine-tuned CLIP keeps the vectors of its vocabulary (Rasheed et al. 2023).
+_TOKEN_EMBEDDING = "english.token_embedding."
+_LOGIT_SCALE = "logit_scale"
 
 
 def adapter_parameter_names(model: nn.Module) -> set[str]:
@@ -25,13 +29,26 @@ def adapter_modules(model: nn.Module) -> Iterator[nn.Module]:
     return (module for module in model.modules() if isinstance(module, _ADAPTERS))
 
 
-def freeze_towers(model: nn.Module, *, tune_image_tower: bool) -> None:
-    """Make exactly the adapters trainable, and the image tower where it is tuned."""
-    names = adapter_parameter_names(model)
-    if tune_image_tower:
-        names |= {name for name, _ in model.named_parameters() if name.startswith(_IMAGE_TOWER)}
+def tuned_towers(model: nn.Module) -> Iterator[nn.Module]:
+    """Iterate over the towers of which more trains than adapters inside them."""
+    adapters = adapter_parameter_names(model)
+    for prefix in (_IMAGE_TOWER, _TEXT_TOWER):
+        if any(
+            p.requires_grad and name.startswith(prefix) and name not in adapters for name, p in model.named_parameters()
+        ):
+            yield model.get_submodule(prefix.removesuffix("."))
+
+
+def freeze_towers(model: nn.Module, *, tune_image_tower: bool, tune_text_tower: bool = False) -> None:
+    """Make exactly the adapters trainable, and the towers that are tuned; with both, the logit scale as well."""
+    adapters = adapter_parameter_names(model)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in names)
+        parameter.requires_grad_(
+            name in adapters
+            or (tune_image_tower and name.startswith(_IMAGE_TOWER))
+            or (tune_text_tower and name.startswith(_TEXT_TOWER) and not name.startswith(_TOKEN_EMBEDDING))
+            or (tune_image_tower and tune_text_tower and name == _LOGIT_SCALE)
+        )
 
 
 def parameter_groups(model: nn.Module) -> dict[str, tuple[int, int]]:
@@ -46,6 +63,8 @@ def parameter_groups(model: nn.Module) -> dict[str, tuple[int, int]]:
 def _group(name: str) -> str:
     if ".reparameterization." in name:
         return "reparameterization"
+    if ".vl_prompts." in name:
+        return "vl_prompts"
     if ".prompts." in name or name.endswith("temporal_embedding"):
         return "temporal_prompts"
     return name.split(".", 1)[0]

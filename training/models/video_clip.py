@@ -1,10 +1,11 @@
 """The whole model: a video encoder, an English and a Chinese text tower in one joint space."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
@@ -23,6 +24,15 @@ class Tokenizers:
 
 
 @dataclass(frozen=True)
+class LabelTokens:
+    """English labels as inputs of the text tower, and which of its outputs are words of the label."""
+
+    token_ids: Int[Tensor, "L length"]
+    eot_index: Int[Tensor, " L"]
+    is_word: Bool[Tensor, "L length"]
+
+
+@dataclass(frozen=True)
 class EnglishText:
     """English labels in the joint space: embeddings, and the words of all labels one after another."""
 
@@ -32,7 +42,11 @@ class EnglishText:
 
 
 class VideoCLIP(nn.Module):
-    """A video model whose towers share one joint space of dimension D; every output is of unit length."""
+    """A video model whose towers share one joint space of dimension D; every output is of unit length.
+
+    ``logit_scale`` is the logarithm of 1 / tau where a method learns it or takes it from CLIP, else None: tau is then
+    the config's.
+    """
 
     def __init__(
         self,
@@ -50,6 +64,8 @@ class VideoCLIP(nn.Module):
         self.english = english
         self.chinese = chinese
         self.tokenizers = tokenizers
+        has_scale = config.is_fine_tuned
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.tau))) if has_scale else None
 
     def encode_video(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N K D"]:
         """Encode clips of upright RGB frames at the model's input size.
@@ -67,6 +83,17 @@ class VideoCLIP(nn.Module):
         features: Tensor = self.video(frames)
         return features
 
+    def tokenize_en(self, labels: Sequence[str]) -> LabelTokens:
+        """Tokenize English labels inside the model's template.
+
+        Raises:
+            ValueError: the model was built without tokenizers.
+        """
+        tokens = self._tokenizers.english.encode(
+            labels, template=self.config.template_en, word_set=self.config.word_set
+        )
+        return LabelTokens(*(self._tensor(array) for array in (tokens.token_ids, tokens.eot_index, tokens.is_word)))
+
     @torch.no_grad()
     def encode_text_en(self, labels: Sequence[str]) -> EnglishText:
         """Encode English labels inside the model's template, with the words that weigh frames.
@@ -74,11 +101,9 @@ class VideoCLIP(nn.Module):
         Raises:
             ValueError: the model was built without tokenizers.
         """
-        tokenizer = self._tokenizers.english
-        tokens = tokenizer.encode(labels, template=self.config.template_en, word_set=self.config.word_set)
-        embedding, words = self.english(self._tensor(tokens.token_ids), self._tensor(tokens.eot_index))
-        is_word = self._tensor(tokens.is_word)
-        return EnglishText(embedding, words[is_word], is_word.sum(dim=1))
+        tokens = self.tokenize_en(labels)
+        embedding, words = self.english(tokens.token_ids, tokens.eot_index)
+        return EnglishText(embedding, words[tokens.is_word], tokens.is_word.sum(dim=1))
 
     @torch.no_grad()
     def encode_text_zh(self, labels: Sequence[str]) -> Float[Tensor, "L D"]:
@@ -93,6 +118,11 @@ class VideoCLIP(nn.Module):
         tokens = tokenizer.encode(labels, template=self.config.template_zh)
         embedding: Tensor = self.chinese(self._tensor(tokens.token_ids), self._tensor(tokens.attention_mask))
         return embedding
+
+    def adopt_temperature(self) -> None:
+        """Take tau from the logit scale, where the model has one, into the config by which features are scored."""
+        if self.logit_scale is not None:
+            self.config = replace(self.config, tau=math.exp(-self.logit_scale.item()))
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """Iterate over the parameters that the optimizer changes."""

@@ -1,4 +1,4 @@
-"""The CLIP image tower over the frames of a clip, with or without temporal prompts in its layers."""
+"""The CLIP image tower over the frames of a clip, with or without prompts in its layers."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -7,14 +7,16 @@ from torch.nn import functional
 
 from training.models.attention import self_attention
 from training.models.clip import ResidualAttentionBlock, VisionTransformer
+from training.models.deep_prompts import DeepPrompts
 from training.models.temporal_prompts import TemporalPrompts
 
 
 class VideoEncoder(nn.Module):
-    """Encode clips to one unit-length feature a frame (Deng et al. 2024, Eq. 1-3, 13 and 14).
+    """Encode clips to one unit-length feature a frame (Deng et al. 2024, Eq. 1-3, 13 and 14), or to one a clip.
 
     The tower is open_clip's, whose modules are shared and keep their names under ``visual``. Without prompts this is
-    CLIP applied to every frame, but for the temporal embedding.
+    CLIP applied to every frame, but for the temporal embedding. Where frames are pooled, their embeddings are averaged
+    before they are brought to unit length (Rasheed et al. 2023, section 3.1).
     """
 
     mean: Tensor
@@ -29,11 +31,13 @@ class VideoEncoder(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         temporal_embedding: bool = False,
+        vl_prompts: DeepPrompts | None = None,
+        pools_frames: bool = False,
     ) -> None:
         """Wrap an open_clip image tower.
 
         ``prompts`` has one entry a layer, or is None for a tower without them; ``temporal_embedding`` adds e_temporal
-        of Eq. 1, which starts at zero.
+        of Eq. 1, which starts at zero; ``vl_prompts`` stand behind the patches of every frame.
 
         Raises:
             ValueError: the number of prompts is not the number of layers.
@@ -46,17 +50,25 @@ class VideoEncoder(nn.Module):
         self.prompts = None if prompts is None else nn.ModuleList(prompts)
         width = visual.class_embedding.shape[0]
         self.temporal_embedding = nn.Parameter(torch.zeros(num_frames, width)) if temporal_embedding else None
+        self.vl_prompts = vl_prompts
         self.num_frames = num_frames
+        self.pools_frames = pools_frames
+        # Class token and patches of a frame; read here, because a tracer takes shapes for tensors.
+        self._num_own_tokens: int = visual.positional_embedding.shape[0]
         self.register_buffer("mean", torch.tensor(mean) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std) * 255, persistent=False)
 
-    def forward(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N T D"]:
-        """Encode upright RGB frames of the tower's input size."""
+    def forward(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N K D"]:
+        """Encode upright RGB frames of the tower's input size; K is T, or 1 where frames are pooled."""
         tokens = self._embed(frames)
         for index, block in enumerate(self.visual.transformer.resblocks):
+            if self.vl_prompts is not None:
+                tokens = self.vl_prompts.renew(tokens, position=self._num_own_tokens, layer=index)
             prompts = None if self.prompts is None else self.prompts[index](tokens[:, :, 0])
             tokens = _apply_layer(block, tokens, prompts=prompts)
         features = self.visual.ln_post(tokens[:, :, 0]) @ self.visual.proj
+        if self.pools_frames:
+            features = features.mean(dim=1, keepdim=True)
         return functional.normalize(features, dim=-1)
 
     def _embed(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N T tokens D"]:
@@ -69,6 +81,8 @@ class VideoEncoder(nn.Module):
         clips: Tensor = tokens.unflatten(0, (-1, num_frames))
         if self.temporal_embedding is not None:
             clips = clips + self.temporal_embedding[:, None]
+        if self.vl_prompts is not None:
+            clips = self.vl_prompts.insert(clips, position=self._num_own_tokens)
         normalised: Tensor = visual.ln_pre(clips)
         return normalised
 

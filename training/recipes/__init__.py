@@ -15,6 +15,17 @@ from training.recipes.dual_semantic import (
     dual_semantic_ssv1,
     dual_semantic_ssv1_paper,
 )
+from training.recipes.vificlip import (
+    vificlip_base_to_novel,
+    vificlip_few_shot,
+    vificlip_full,
+    vificlip_k400,
+    vificlip_shapes,
+    vl_bridge,
+    vl_prompting_base_to_novel,
+    vl_prompting_few_shot,
+    vl_prompting_shapes,
+)
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
     {
@@ -30,6 +41,15 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
             dual_semantic_ssv1_paper,
             baseline_frozen,
             baseline_image_ft,
+            vificlip_k400,
+            vificlip_full,
+            vificlip_base_to_novel,
+            vificlip_few_shot,
+            vificlip_shapes,
+            vl_bridge,
+            vl_prompting_base_to_novel,
+            vl_prompting_few_shot,
+            vl_prompting_shapes,
         )
     }
 )

@@ -11,7 +11,7 @@ import pytest
 from service.contract.manifest import Manifest
 from service.contract.scoring import LabelBank, Scores, score_labels
 from service.contract.views import ViewPlan
-from tests.bundles import ENGLISH_ONLY, TEMPLATE_EN, TEMPLATE_ZH
+from tests.bundles import ENGLISH_ONLY, POOLED, TEMPLATE_EN, TEMPLATE_ZH
 from tests.conftest import RunService, Service
 from tests.encoders import FakeEngine, FakeReader, FakeTextEncoder, FakeVideoEncoder, make_up_views, unit_vector
 
@@ -197,6 +197,28 @@ async def test_bundle_without_chinese_scores_in_english(run_service: RunService)
     assert answer["predictions"][0]["similarity_zh"] is None
     assert refused.status_code == 422
     assert "no trained Chinese branch" in refused.json()["detail"]
+
+
+async def test_pooled_bundle_gives_every_frame_the_same_weight(run_service: RunService) -> None:
+    engine = FakeEngine(FakeVideoEncoder(pools=True), chinese=None)
+    async with run_service(engine, manifest=POOLED) as service:
+        answer = await answer_of(service, views="2x3", explain="true")
+    assert [frame["weight"] for frame in answer["frames"]] == [0.125] * 8
+    assert [prediction["frame_weights"] for prediction in answer["predictions"]] == [[0.125] * 8] * 3
+    assert answer["predictions"][0]["score"] == answer["predictions"][0]["similarity_en"]
+    assert answer["warnings"] == []
+
+
+async def test_chinese_labels_are_refused_where_only_english_is_known(run_service: RunService) -> None:
+    engine = FakeEngine(FakeVideoEncoder(pools=True), chinese=None)
+    async with run_service(engine, manifest=POOLED) as service:
+        known = await answer_of(service, ["向左移动"])
+        refused = await ask(service, ["飞", "moving left"])
+    assert known["predictions"][0]["label"] == {"en": "moving left", "zh": "向左移动"}
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == (
+        "no English text for '飞'; this bundle has no trained Chinese branch: give every label English text"
+    )
 
 
 async def test_restarted_service_knows_the_labels_of_the_last_one(run_service: RunService) -> None:

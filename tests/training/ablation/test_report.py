@@ -12,8 +12,8 @@ from tests.training.tiny import RECIPE
 from training.ablation.plan import Ablation
 from training.ablation.report import describe_results, render_markdown, write_report
 from training.ablation.results import Spread, collect_results
-from training.ablation.tables import TABLES, Table, find_table
-from training.ablation.variants import PaperAccuracy, Variant, full
+from training.ablation.tables import TABLES, find_table
+from training.ablation.variants import PaperAccuracy, Table, Variant, full
 from training.data.annotations import VideoData
 from training.evaluation.protocols import PROTOCOLS
 
@@ -102,7 +102,9 @@ def test_json_holds_the_same(tmp_path: Path) -> None:
     values = describe_results(ablation(tmp_path), collect_results(ablation(tmp_path)))
     both, one, none = values["variants"]
     assert both["accuracies"]["fused_top1"] == {"mean": pytest.approx(0.6), "deviation": pytest.approx(0.1)}
-    assert both["paper"] == {"hmdb51": {"top1": 73.2, "top5": 93.6}, "ucf101": {"top1": None, "top5": None}}
+    nothing = {"top1": None, "top5": None, "base": None, "novel": None}
+    assert both["paper"] == {"hmdb51": {**nothing, "top1": 73.2, "top5": 93.6}, "ucf101": nothing}
+    assert both["part_top1"] == []
     assert (one["accuracies"]["chinese_top1"], one["accuracies"]["fused_pairs"]) == (None, None)
     assert one["fusion"] == [{"value": 1.0, "chosen": "so"}]
     assert (none["seeds"], none["failures"]) == ([], {"4": "RunError: too bad"})

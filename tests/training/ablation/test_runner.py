@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.training.fine_tuned import FINE_TUNING, PROMPTED, VL_PROMPTS
 from tests.training.tiny import RECIPE, write_tiny_backbone, write_tiny_data
 from training.ablation.locks import lock_if_free
 from training.ablation.plan import Ablation, PlannedRun, list_runs, open_ablation
@@ -18,8 +19,8 @@ from training.ablation.progress import Display
 from training.ablation.report import write_report
 from training.ablation.results import collect_results
 from training.ablation.runner import Means, run_all
-from training.ablation.tables import Table, find_table
-from training.ablation.variants import Variant, full, with_prompts
+from training.ablation.tables import find_table
+from training.ablation.variants import Table, Variant, fine_tuned, full, vanilla, with_prompts
 from training.config import Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.errors import RunError, SettingError
@@ -150,6 +151,54 @@ def test_protocol_must_tell_variants_apart(start: Open) -> None:
 def test_unknown_variant_is_refused(start: Open) -> None:
     with pytest.raises(SettingError, match="--only names gru; table small has tp, full"):
         list_runs(start(), only=["gru", "tp"], seeds=[0])
+
+
+def prompt(recipe: Recipe) -> Recipe:
+    return replace(recipe, model=replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, allow_unbridged=False)))
+
+
+CHAIN = Table(
+    name="chain", source="Table 0", title="Chain",
+    variants=(
+        Variant(name="vanilla", title="CLIP", change=vanilla, trains=False),
+        Variant(name="full", title="tuned", change=fine_tuned),
+        Variant(name="prompting", title="prompted", change=prompt, starts_from="full"),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def start_chain(data: VideoData, backbone_dir: Path, tmp_path: Path) -> Open:
+    """Plan fine-tuning and prompting, with "waving" as the novel label."""
+    halves = replace(data, annotations=tuple(
+        each for each in data.annotations if (each.label_id == 2) == (each.split == "novel")
+    ))  # fmt: skip
+    recipe = replace(FINE_TUNING, fit=replace(FINE_TUNING.fit, num_epochs=1))
+    return partial(open_ablation, CHAIN, recipe=recipe, settings=[], data=halves, backbone_dir=backbone_dir,
+                   protocol="base_to_novel", directory=tmp_path / "out")  # fmt: skip
+
+
+def test_prompts_start_from_the_towers_of_another_run_and_vanilla_from_none(
+    start_chain: Open, run: Callable[..., tuple[int, str]]
+) -> None:
+    ablation = start_chain()
+    num_failed, said = run(ablation)
+    assert num_failed == 0, said
+    clip, prompted = (ablation.directory / name / "seed0" for name in ("vanilla", "prompting"))
+    bridge = json.loads((prompted / "backbone" / "bridge.json").read_text(encoding="utf-8"))
+    assert bridge["recipe"]["name"] == "tiny_vificlip"
+    assert (clip / "evaluation" / "vanilla_base_to_novel.json").is_file()
+    assert not (clip / "checkpoint").exists()
+    assert [len(each.part_top1) for each in collect_results(ablation)] == [2, 2, 2]
+    assert collect_results(ablation)[0].step_seconds is None
+    assert "| fused top-1 | base | novel |" in (ablation.directory / "report.md").read_text(encoding="utf-8")
+    assert run(start_chain())[1].count("was done before") == 3
+
+
+def test_prompts_wait_for_the_towers_they_start_from(start_chain: Open, run: Callable[..., tuple[int, str]]) -> None:
+    num_failed, said = run(start_chain(), only=("prompting",))
+    assert num_failed == 1
+    assert "prompting, seed 0 starts from the towers of full, whose run of this seed is not done; run that" in said
 
 
 @pytest.mark.slow

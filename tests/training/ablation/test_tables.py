@@ -9,11 +9,18 @@ from pydantic import TypeAdapter
 
 from training.ablation.plan import check_distinct
 from training.ablation.tables import TABLES, find_table
+from training.ablation.variants import COMPANIONS
 from training.config import Recipe
 from training.errors import SettingError
 from training.recipes import find_recipe
 
 RECIPE = find_recipe("dual_semantic")
+FINE_TUNED = find_recipe("vificlip_base_to_novel")
+VIFI = {
+    "vifi_fusion": "Rasheed et al. 2023, Table 5",
+    "vifi_base_to_novel": "Rasheed et al. 2023, base to novel",
+    "vifi_few_shot": "Rasheed et al. 2023, few-shot",
+}
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -24,12 +31,12 @@ def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield prefix + key, value
 
 
-def changes(table: str) -> dict[str, dict[str, Any]]:
+def changes(table: str, recipe: Recipe = RECIPE) -> dict[str, dict[str, Any]]:
     """Fields that each variant changes, by the last part of their names."""
-    base = dict(flatten(TypeAdapter(Recipe).dump_python(RECIPE)))
+    base = dict(flatten(TypeAdapter(Recipe).dump_python(recipe)))
     found: dict[str, dict[str, Any]] = {}
     for variant in find_table(table).variants:
-        own = dict(flatten(TypeAdapter(Recipe).dump_python(variant.change(RECIPE))))
+        own = dict(flatten(TypeAdapter(Recipe).dump_python(variant.change(recipe))))
         found[variant.name] = {
             key.rsplit(".", 1)[-1]: value for key, value in own.items() if key not in base or base[key] != value
         }
@@ -45,6 +52,7 @@ def test_tables_are_those_of_the_paper() -> None:
     assert {name: table.source for name, table in TABLES.items()} == {
         "components": "Fig. 5a", "frames": "Fig. 5b", "global_prompts": "Fig. 5c", "beta": "Table 3",
         "residual": "Table 4", "prefixes": "Table 5", "few_shot": "Table 7", "cost": "Fig. 6",
+        **VIFI,
     }  # fmt: skip
 
 
@@ -121,10 +129,58 @@ def test_cost_shortens_training_with_its_warm_up() -> None:
     assert found["tp_epochs_1of3"] == {**found["full_epochs_1of3"], "beta": "none", "supervision": "english"}
 
 
+def test_fusions_of_fine_tuned_clip_change_one_field() -> None:
+    assert changes("vifi_fusion", FINE_TUNED) == {
+        "decision": {"fusion": "decision"}, "image": {"fusion": "image"}, "embedding": {},
+    }  # fmt: skip
+    assert [row[::2] for row in paper("vifi_fusion")] == [(62.2, 90.5), (64.4, 91.7), (66.8, 92.7)]
+
+
+def test_base_to_novel_goes_from_clip_to_prompts_and_dual_semantics() -> None:
+    variants = {each.name: each for each in find_table("vifi_base_to_novel").variants}
+    recipes = {name: variant.change(FINE_TUNED) for name, variant in variants.items()}
+    assert [(each.model.method, each.model.mode) for each in recipes.values()] == [
+        ("vanilla", "full"), ("vificlip", "image"), ("vificlip", "text"), ("vificlip", "full"),
+        ("vl_prompting", "full"), ("dual_semantic", "full"),
+    ]  # fmt: skip
+    assert {each.num_shots for each in recipes.values()} == {FINE_TUNED.num_shots}
+    assert [name for name, each in variants.items() if not each.trains] == ["vanilla"]
+    assert {name: each.starts_from for name, each in variants.items() if each.starts_from} == {"prompting": "full"}
+    full = variants["full"]
+    assert [(each.base, each.novel, each.top1) for each in (full.hmdb51, full.ucf101)] == [
+        (73.8, 53.3, 61.9), (92.9, 67.7, 78.3),
+    ]  # fmt: skip
+
+
+def test_few_shot_prompts_start_from_towers_of_the_same_shots() -> None:
+    variants = find_table("vifi_few_shot").variants
+    assert [each.change(FINE_TUNED).num_shots for each in variants] == [2, 4, 8, 16] * 5
+    assert [each.starts_from for each in variants if each.starts_from] == ["full_k2", "full_k4", "full_k8", "full_k16"]
+    assert [row[0] for row in paper("vifi_few_shot")][8:16] == [57.2, 62.7, 64.5, 66.8, 63.0, 65.1, 69.6, 72.0]
+
+
+def test_fine_tuning_and_its_counterparts_need_a_recipe_that_has_them() -> None:
+    fusion, prompting = find_table("vifi_fusion").variants[0], find_table("vifi_base_to_novel").variants[4]
+    with pytest.raises(
+        SettingError, match="recipe 'dual_semantic' is one of dual_semantic; start from one of vificlip"
+    ):
+        fusion.change(RECIPE)
+    with pytest.raises(
+        SettingError, match="recipe 'vificlip_k400' has no counterparts in other methods; start from one"
+    ):
+        prompting.change(find_recipe("vificlip_k400"))
+
+
+@pytest.mark.parametrize("recipe", COMPANIONS)
+def test_counterparts_are_recipes_of_their_methods(recipe: str) -> None:
+    methods = [find_recipe(name).model.method for name in COMPANIONS[recipe]]
+    assert methods == ["vl_prompting", "dual_semantic"]
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_variants_are_distinct_and_named_for_folders(name: str) -> None:
     table = find_table(name)
-    check_distinct(table, RECIPE)
+    check_distinct(table, FINE_TUNED if name in VIFI else RECIPE)
     names = [variant.name for variant in table.variants]
     assert len(set(names)) == len(names)
     assert all(part.isidentifier() for part in names)

@@ -89,3 +89,14 @@ def test_table_that_is_not_text_is_named(folder: Path) -> None:
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"lacks labels.csv and annotations.csv; a data folder holds"):
         read_video_data(tmp_path)
+
+
+def test_labels_in_another_order_than_the_class_folders_are_refused(folder: Path) -> None:
+    for name in ("waving", "circle_moving_left"):
+        (folder / name).mkdir()
+        shutil.copy(folder / "0.mp4", folder / name / "0.mp4")
+    write_rows(folder, "waving/0.mp4,0,train", "circle_moving_left/0.mp4,2,train")
+    with pytest.raises(
+        DataError, match=r"annotations.csv number 2 classes differently: 0 is 'circle moving left', but 1"
+    ):
+        read_video_data(folder)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.config import AugmentConfig
-from training.data.augment import ERASED_AREA, ERASED_ASPECT, augment_clip, draw_crop, erase_box
+from training.data.augment import ERASED_AREA, ERASED_ASPECT, augment_clip, draw_crop, draw_fixed_crop, erase_box
 from training.data.splits import NO_MIRROR
 
 STILL = AugmentConfig(crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0)
@@ -109,6 +109,33 @@ def test_crop_that_never_fits_is_the_centred_square(height: int, width: int, box
     assert draw_crop(height, width, config=STILL, generator=np.random.default_rng(0)) == box
 
 
+def test_fixed_crops_lie_in_corners_and_centre_with_neighbouring_scales() -> None:
+    generator, scales = np.random.default_rng(0), (1.0, 0.875, 0.75, 0.66)
+    boxes = {draw_fixed_crop(256, 340, scales=scales, generator=generator) for _ in range(3000)}
+    sides = {(bottom - top, right - left) for left, top, right, bottom in boxes}
+    whole, large, small, least = 256, 224, 192, 168
+    unequal = [(whole, large), (large, small), (small, least)]
+    assert sides == {*unequal, *((b, a) for a, b in unequal), *((a, a) for a in (whole, large, small, least))}
+    places = {(left, top) for left, top, right, bottom in boxes if (bottom - top, right - left) == (large, large)}
+    assert places == {(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)}
+
+
+def test_crop_scales_replace_area_and_aspect() -> None:
+    clip, _ = augment(replace(STILL, crop_scales=(0.5,), crop_area=(0.01, 0.02)), size=4)
+    corners = [CLIP[:, top : top + 4, left : left + 4] for top, left in ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))]
+    assert any(np.array_equal(clip, corner) for corner in corners)
+
+
+def test_jitter_is_alike_in_all_frames_and_comes_before_grey() -> None:
+    still = np.repeat(NOISE[:1], 3, axis=0)
+    clip, label_id = augment(replace(STILL, jitter_probability=1.0), clip=still, size=32)
+    assert np.array_equal(clip, np.repeat(clip[:1], 3, axis=0))
+    assert not np.array_equal(clip, still)
+    assert label_id == 0
+    grey, _ = augment(replace(STILL, jitter_probability=1.0, grayscale_probability=1.0), clip=still, size=32)
+    assert np.array_equal(grey, np.repeat(grey[..., :1], 3, axis=-1))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -118,6 +145,13 @@ def test_crop_that_never_fits_is_the_centred_square(height: int, width: int, box
         ({"flip_probability": 1.5}, "flip_probability is 1.5; a probability lies between 0 and 1"),
         ({"grayscale_probability": -0.5}, "grayscale_probability is -0.5"),
         ({"erasing_probability": 2.0}, "erasing_probability is 2.0; a probability lies between 0 and 1"),
+        ({"jitter_probability": 1.5}, "jitter_probability is 1.5; a probability lies between 0 and 1"),
+        ({"crop_scales": (1.0, 1.5)}, r"crop_scales is \(1.0, 1.5\); each is a share of the short side, above 0"),
+        (
+            {"jitter_strengths": (0.4, 2.0, 0.2, 0.1)},
+            r"jitter_strengths is \(0.4, 2.0, 0.2, 0.1\); brightness, contrast",
+        ),
+        ({"jitter_strengths": (0.4, 0.4, 0.2, 0.7)}, "1, hue between 0 and 0.5"),
         ({"rand_augment": "m7-n4"}, "rand_augment is 'm7-n4'; write rand and then"),
         ({"rand_augment": "rand-m11"}, "rand_augment is 'rand-m11'; write rand and then"),
         ({"rand_augment": "rand-n0"}, "rand_augment is 'rand-n0'"),

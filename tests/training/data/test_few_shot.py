@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from service.contract.labels import Label
+from tests.training.fine_tuned import FINE_TUNING
 from tests.training.tiny import RECIPE
 from training.data.annotations import Annotation, VideoData
 from training.data.dataset import Draw, open_training_clips
-from training.data.few_shot import draw_shots, select_training_videos
+from training.data.few_shot import draw_shots, learned_label_ids, select_training_videos
 from training.errors import DataError
 from training.run_folder import describe_data
 
@@ -82,3 +83,17 @@ def test_clips_of_each_draw_are_those_of_its_videos(data: VideoData, tmp_path: P
         expected = [each.label_id for each in select_training_videos(recipe, data=data)]
         assert [clips[Draw(epoch=0, index=index)].label_id for index in range(len(clips))] == expected
     assert len(list(tmp_path.glob("*.frames"))) == 2
+
+
+def test_loss_over_all_labels_learns_those_with_videos(data: VideoData) -> None:
+    base = replace(data, annotations=tuple(each for each in data.annotations if each.label_id != 1))
+    assert learned_label_ids(FINE_TUNING, data=base) == (0, 2)
+    assert learned_label_ids(RECIPE, data=base) == (0, 1, 2)
+
+
+def test_clips_number_their_labels_among_those_that_are_learned(data: VideoData, tmp_path: Path) -> None:
+    base = replace(data, annotations=tuple(each for each in data.annotations if each.label_id != 1))
+    still = replace(FINE_TUNING, augment=replace(FINE_TUNING.augment, flip_probability=1.0))
+    clips = open_training_clips(still, data=base, cache_dir=tmp_path, num_workers=1)
+    # "circle moving left" has its mirror among the labels, but without videos, so that it is not mirrored.
+    assert [clips[Draw(0, index)].label_id for index in range(len(clips))] == [0, 1] * 3

@@ -1,5 +1,6 @@
 """Choosing splits, and labels in a mirror or played backwards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from service.contract.labels import Label
 from training.data.annotations import VideoData
 from training.data.motion_shapes import motion_shapes_labels
-from training.data.splits import NO_MIRROR, NO_OPPOSITE, mirrored_label_ids, opposite_label_ids, select_split
+from training.data.splits import (
+    NO_MIRROR,
+    NO_OPPOSITE,
+    keep_labels,
+    mirrored_label_ids,
+    opposite_label_ids,
+    select_split,
+    split_label_ids,
+)
 from training.errors import DataError
 
 LISTS = Path(__file__).parents[4] / "shared" / "labels" / "mmaction2"
@@ -21,6 +30,20 @@ def test_split_keeps_the_order_of_the_table(data: VideoData) -> None:
 def test_unknown_split_lists_the_known_ones(data: VideoData) -> None:
     with pytest.raises(DataError, match=r"split is 'dev', but .* has novel, test, train, val"):
         select_split(data, "dev")
+
+
+def test_labels_of_a_split_are_those_with_videos_in_it(data: VideoData) -> None:
+    fewer = replace(data, annotations=tuple(each for each in data.annotations if each.video not in ("9.mp4", "11.mp4")))
+    assert split_label_ids(data, "val") == {0, 1, 2}
+    assert split_label_ids(fewer, "val") == {1}
+
+
+def test_kept_labels_are_numbered_anew_with_their_videos(data: VideoData) -> None:
+    kept = keep_labels(data, {2, 0})
+    assert kept.labels == (data.labels[0], data.labels[2])
+    old = [each for each in data.annotations if each.label_id != 1]
+    assert [(each.video, each.label_id) for each in kept.annotations] == [(own.video, own.label_id // 2) for own in old]
+    assert (kept.name, kept.digest) == (data.name, data.digest)
 
 
 @pytest.mark.parametrize(

@@ -91,4 +91,13 @@ def test_protocols_are_known_by_their_names() -> None:
         "open_vocabulary": ("test", "run"),
         "novel_compositions": ("novel", "run"),
         "frozen_baseline": ("test", "frozen"),
+        "base_to_novel": ("test", "run"),
+        "zero_shot": ("test", "run"),
     }
+
+
+def test_protocol_of_another_model_says_so() -> None:
+    protocol = PROTOCOLS["base_to_novel"]
+    assert protocol.for_model("run") == protocol
+    assert protocol.for_model("vanilla").name == "vanilla_base_to_novel"
+    assert (protocol.splits, PROTOCOLS["zero_shot"].splits) == ("test and novel", "test")

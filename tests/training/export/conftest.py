@@ -1,11 +1,11 @@
 """A miniature model and bundles of it, exported once a session, since an export takes seconds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.contract.manifest import Lambda
-from tests.training.export.miniature import FUSION, LABELS, PROVENANCE, build_miniature
+from tests.training.export.miniature import BILINGUAL, ENGLISH, FUSION, LABELS, PROVENANCE, build_miniature
 from training.export.bundle import export_bundle
 from training.models.video_clip import VideoCLIP
 
@@ -17,7 +17,7 @@ def model() -> VideoCLIP:
 
 @pytest.fixture(scope="session")
 def english_model() -> VideoCLIP:
-    return build_miniature(chinese=False)
+    return build_miniature(replace(BILINGUAL, chinese=None))
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,6 @@ def script_bundle(model: VideoCLIP, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def english_bundle(english_model: VideoCLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("english") / "mini"
-    fusion = Lambda(value=1.0, chosen="no Chinese branch")
     return export_bundle(
-        english_model, out, name="mini", label_sets={}, fusion=fusion, provenance=PROVENANCE, format="torchscript"
+        english_model, out, name="mini", label_sets={}, fusion=ENGLISH, provenance=PROVENANCE, format="torchscript"
     )

@@ -64,7 +64,7 @@ def test_manifest_says_what_the_model_is(bundle: Path, model: VideoCLIP) -> None
     manifest = open_bundle(bundle).manifest
     config = model.config
     assert (manifest.name, manifest.method, manifest.vocabulary) == ("mini", "dual_semantic", "open")
-    assert manifest.backbone == "ViT, 2 layers of width 32, patches of 16 in 32 pixels"
+    assert manifest.backbone == "ViT, 2 layers of width 16, patches of 16 in 32 pixels"
     assert (manifest.joint_dimension, manifest.num_frame_features) == (16, 4)
     assert manifest.preprocessing == config.preprocessing
     assert manifest.sampling == Sampling(rule="segment_centres", num_frames=4)

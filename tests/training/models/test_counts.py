@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from service.contract.manifest import Method
-from training.config import Beta, BetaLayout, ModelConfig, TemporalPromptConfig
-from training.model_card import configure_method
+from training.config import Beta, BetaLayout, Fusion, Mode, ModelConfig, TemporalPromptConfig, VLPromptConfig
+from training.errors import SettingError
+from training.model_card import configure_method, describe_model
 from training.models.builders import build_model
 from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
+from training.recipes.vificlip import vificlip_k400
 
 BETA, NO_BETA = TemporalPromptConfig(), TemporalPromptConfig(beta="none")
 
@@ -88,6 +90,65 @@ def test_groups_of_variants_without_chinese(changes: dict[str, Any], groups: dic
     with torch.device("meta"):
         model = build_model(ModelConfig(supervision="english", **changes))
     assert parameter_groups(model) == {**groups, "english": (0, 63_428_096)}
+
+
+FINE_TUNED = vificlip_k400().model
+RELEASED = (VLPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
+            VLPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9))  # fmt: skip
+
+
+def prompted(prompts: VLPromptConfig) -> ModelConfig:
+    return replace(FINE_TUNED, method="vl_prompting", vl_prompts=prompts)
+
+
+@pytest.mark.parametrize(
+    ("mode", "groups"),
+    [
+        ("full", {"video": (86_192_640, 0), "english": (38_131_200, 25_296_896), "logit_scale": (1, 0)}),
+        ("image", {"video": (86_192_640, 0), "english": (0, 63_428_096), "logit_scale": (0, 1)}),
+        ("text", {"video": (0, 86_192_640), "english": (38_131_200, 25_296_896), "logit_scale": (0, 1)}),
+    ],
+)
+def test_groups_of_fine_tuned_clip(mode: Mode, groups: dict[str, tuple[int, int]]) -> None:
+    assert describe_model(replace(FINE_TUNED, mode=mode)).groups == groups
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("full", 124_323_841), ("image", 86_192_640), ("text", 38_131_200)])
+def test_trainable_parameters_by_mode(mode: Mode, expected: int) -> None:
+    assert describe_model(replace(FINE_TUNED, mode=mode)).trainable_parameters == expected
+
+
+@pytest.mark.parametrize(("prompts", "expected"), [(RELEASED[0], 153_600), (RELEASED[1], 184_320)])
+def test_prompts_are_all_that_prompting_trains(prompts: VLPromptConfig, expected: int) -> None:
+    card = describe_model(prompted(prompts))
+    assert (card.trainable_parameters, card.groups["vl_prompts"]) == (expected, (expected, 0))
+
+
+@pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
+def test_multiply_accumulates_of_fine_tuned_clip(fusion: Fusion) -> None:
+    assert describe_model(replace(FINE_TUNED, num_frames=16, fusion=fusion)).gmacs_per_view == 281.015
+
+
+@pytest.mark.parametrize(("prompts", "gmacs"), [(RELEASED[0], 295.8), (RELEASED[1], 304.7)])
+def test_multiply_accumulates_of_prompted_clip(prompts: VLPromptConfig, gmacs: float) -> None:
+    assert round(describe_model(replace(prompted(prompts), num_frames=16)).gmacs_per_view, 1) == gmacs
+
+
+def test_multiply_accumulates_of_the_printed_prompts() -> None:
+    prompts = replace(RELEASED[0], num_vision_tokens=4)
+    assert describe_model(replace(prompted(prompts), num_frames=16)).gmacs_per_view == pytest.approx(286.92, abs=0.005)
+
+
+@pytest.mark.parametrize("method", ["vificlip", "vl_prompting"])
+def test_method_is_configured_on_any_architecture(method: str) -> None:
+    config = configure_method(method, architecture="ViT-L-14-quickgelu", num_frames=4)
+    assert (config.method, config.num_frames, config.preprocessing.input_size) == (method, 4, 224)
+    assert describe_model(config).trainable_parameters > 0
+
+
+def test_prompts_beyond_an_architecture_are_refused() -> None:
+    with pytest.raises(SettingError, match="depth is 13, but the image tower has 12 layers; lower it"):
+        describe_model(prompted(VLPromptConfig(depth=13)))
 
 
 def test_groups_of_the_default_model() -> None:

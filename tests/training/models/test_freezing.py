@@ -50,7 +50,7 @@ def test_tuned_image_tower_changes_along_with_the_adapters(config: ModelConfig) 
     changed = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
     tower = {f"video.visual.{name}" for name, _ in model.video.visual.named_parameters()}
     assert changed == adapter_parameter_names(model) | tower
-    assert not model.video.visual.training
+    assert model.video.visual.training
 
 
 def test_baseline_has_only_a_temporal_embedding() -> None:

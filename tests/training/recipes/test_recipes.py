@@ -17,7 +17,8 @@ def test_recipes_are_known_by_their_names() -> None:
     assert list(RECIPES) == [
         "demo", "demo_miniature", "dual_semantic", "dual_semantic_paper", "dual_semantic_few_shot",
         "dual_semantic_few_shot_paper", "dual_semantic_ssv1", "dual_semantic_ssv1_paper", "baseline_frozen",
-        "baseline_image_ft",
+        "baseline_image_ft", "vificlip_k400", "vificlip_full", "vificlip_base_to_novel", "vificlip_few_shot",
+        "vificlip_shapes", "vl_bridge", "vl_prompting_base_to_novel", "vl_prompting_few_shot", "vl_prompting_shapes",
     ]  # fmt: skip
     assert [find_recipe(name).name for name in RECIPES] == list(RECIPES)
 
@@ -56,7 +57,7 @@ def test_schedule_is_that_of_the_table(
 @pytest.mark.parametrize(
     ("name", "rand_augment", "erasing"),
     [
-        *((name, None, 0.0) for name in RECIPES if not name.startswith("demo") and "ssv1" not in name),
+        *((name, None, 0.0) for name in RECIPES if name.startswith(("dual", "base")) and "ssv1" not in name),
         ("dual_semantic_ssv1", "rand-m7-n4-mstd0.5-inc1", 0.25),
         ("dual_semantic_ssv1_paper", "rand-m7-n4-mstd0.5-inc1", 0.25),
     ],
@@ -64,7 +65,8 @@ def test_schedule_is_that_of_the_table(
 def test_augmentation_is_that_of_the_table(name: str, rand_augment: str | None, erasing: float) -> None:
     assert asdict(find_recipe(name).augment) == {
         "crop_area": (0.08, 1.0), "crop_aspect": (3 / 4, 4 / 3), "flip_probability": 0.5, "grayscale_probability": 0.2,
-        "rand_augment": rand_augment, "erasing_probability": erasing,
+        "rand_augment": rand_augment, "erasing_probability": erasing, "crop_scales": (), "jitter_probability": 0.0,
+        "jitter_strengths": (0.4, 0.4, 0.2, 0.1),
     }  # fmt: skip
 
 
