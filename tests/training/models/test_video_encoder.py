@@ -148,5 +148,5 @@ def test_frames_of_another_size_are_refused() -> None:
 
 def test_crops_have_the_size_of_the_tower() -> None:
     odd = PREPROCESSING.model_copy(update={"input_size": 31})
-    with pytest.raises(ValueError, match="input_size is 31 pixels, but the image tower takes 32; use that size"):
+    with pytest.raises(ValueError, match="input_size is 31 pixels, but the image tower takes crops of 32; set it so"):
         build_model(replace(MODEL, preprocessing=odd))
