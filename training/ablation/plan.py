@@ -6,7 +6,7 @@ runs, and ``report.*`` what came out. Filling the folder is the work of ``runner
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from training.config import Recipe
 from training.data.annotations import VideoData
 from training.errors import RunError, SettingError
 from training.evaluation.protocols import PROTOCOLS, Protocol
-from training.run_folder import write_text
+from training.run_folder import list_differences, write_text
 
 PLAN_NAME, LOCK_NAME = "table.json", ".lock"
 _NUM_NAMED = 5
@@ -160,7 +160,8 @@ def _claim(ablation: Ablation, *, plan: dict[str, Any]) -> None:
         return
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored != plan:
-        differences = list(_differences(stored, plan))
+        fields = list_differences(stored, plan)
+        differences = [f"{name} is {there!r} there and {here!r} here" for name, there, here in fields]
         more = f" and {len(differences) - _NUM_NAMED} more" if len(differences) > _NUM_NAMED else ""
         raise RunError(
             f"{ablation.directory} was started with other settings: {'; '.join(differences[:_NUM_NAMED])}{more}. "
@@ -180,12 +181,3 @@ def _describe(ablation: Ablation, *, backbone_dir: Path) -> dict[str, Any]:
         "backbone": digest.hexdigest(),
         "recipe": TypeAdapter(Recipe).dump_python(ablation.recipe, mode="json"),
     }
-
-
-def _differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in [*stored, *(key for key in given if key not in stored)]:
-        there, here = stored.get(key), given.get(key)
-        if isinstance(there, dict) and isinstance(here, dict):
-            yield from _differences(there, here, f"{prefix}{key}.")
-        elif there != here:
-            yield f"{prefix}{key} is {there!r} there and {here!r} here"

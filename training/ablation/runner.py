@@ -10,13 +10,13 @@ import shutil
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from training.ablation.locks import lock_if_free, waiting_lock
 from training.ablation.plan import LOCK_NAME, Ablation, PlannedRun
 from training.ablation.progress import Display
-from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, has_checkpoint, read_config
+from training.checkpoint import BACKBONE_NAME, has_checkpoint
 from training.config import Recipe
 from training.data.dataset import open_training_clips
 from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
@@ -75,7 +75,7 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     """Do what is left of one run; returns what there is to say of it."""
     recipe = run.recipe(ablation.recipe)
     if evaluation_path(ablation, run).is_file():
-        check_resumable(run.directory, recipe=_with_sizes(recipe, run=run), data=ablation.data)
+        check_resumable(run.directory, recipe=recipe, data=ablation.data)
         return "was done before"
     can_resume = has_checkpoint(run.directory)
     if not can_resume:
@@ -91,19 +91,12 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
             resume=can_resume,
             begin=begin,
         )
-    card = describe_model(_with_sizes(recipe, run=run).model).to_json()
+    card = describe_model(recipe.model).to_json()
     write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
     settings = Settings(num_workers=means.num_workers)
     report = evaluate(run.directory, data=ablation.data, protocol=ablation.protocol, settings=settings)
     # The last reading is the one that the service uses: fused, or English alone.
     return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
-
-
-def _with_sizes(recipe: Recipe, *, run: PlannedRun) -> Recipe:
-    """Take the sizes of a run's towers, which its own start settled, into its recipe."""
-    stored = read_config(run.directory / CONFIG_NAME, kind=Recipe).model
-    model = replace(recipe.model, clip=stored.clip, chinese=stored.chinese, preprocessing=stored.preprocessing)
-    return replace(recipe, model=model)
 
 
 def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:
