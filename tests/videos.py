@@ -22,7 +22,10 @@ MILLISECONDS = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is stored; ``size`` is the displayed (width, height); the player turns it clockwise."""
+    """How a clip is stored; ``size`` is the displayed (width, height); the player turns it clockwise.
+
+    Some encoders write other bytes with another number of threads; by default the machine decides on it.
+    """
 
     codec: str = "libx264"
     options: dict[str, str] = field(default_factory=dict)
@@ -32,6 +35,7 @@ class Encoding:
     turn_degrees: int = 0
     mirrored: bool = False
     sample_aspect_ratio: Fraction | None = None
+    num_threads: int = 0
 
 
 def draw_number(number: int, *, size: tuple[int, int] = (96, 96)) -> UInt8[np.ndarray, "H W 3"]:
@@ -89,6 +93,7 @@ def add_video_stream(
     turned = encoding.turn_degrees % 180 == 90
     stream.width, stream.height = encoding.size[::-1] if turned else encoding.size
     stream.pix_fmt = encoding.pixel_format
+    stream.codec_context.thread_count = encoding.num_threads
     if time_base:
         stream.codec_context.time_base = time_base
     if encoding.sample_aspect_ratio:

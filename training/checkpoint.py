@@ -178,7 +178,7 @@ def write_checkpoint(run_dir: Path, *, model: VideoCLIP, step: int, state: dict[
 
 def has_checkpoint(run_dir: Path) -> bool:
     """Whether a run has come as far as a checkpoint."""
-    return any((run_dir / CHECKPOINT_NAME).glob("[0-9]*"))
+    return bool(_list_checkpoints(run_dir))
 
 
 def latest_checkpoint(run_dir: Path) -> Path:
@@ -187,7 +187,7 @@ def latest_checkpoint(run_dir: Path) -> Path:
     Raises:
         RunError: the run has none.
     """
-    folders = sorted((run_dir / CHECKPOINT_NAME).glob("[0-9]*"))
+    folders = _list_checkpoints(run_dir)
     if not folders:
         raise RunError(f"{run_dir} holds no checkpoint; give the folder that `duoact-train fit --out` wrote")
     return folders[-1]
@@ -282,6 +282,11 @@ def _covers(rendered: Any, values: Any) -> bool:  # noqa: ANN401
     if isinstance(rendered, dict) and isinstance(values, dict):
         return all(key in rendered and _covers(rendered[key], value) for key, value in values.items())
     return bool(rendered == values)
+
+
+def _list_checkpoints(run_dir: Path) -> list[Path]:
+    """List a run's checkpoint folders, the latest last."""
+    return sorted((run_dir / CHECKPOINT_NAME).glob("[0-9]*"))
 
 
 def _begin(target: Path) -> Path:

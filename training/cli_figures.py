@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from training.cli_options import DataOption, WorkersOption, clear_errors
 from training.data.annotations import read_video_data
-from training.evaluation.figures.draw import FIGURES_NAME, draw_figures
 from training.evaluation.figures.study import FigureSettings
 
 
@@ -23,6 +22,9 @@ def figures_command(
     workers: WorkersOption = 2,
 ) -> None:
     """Draw attention, t-SNE, confusion, curves and lambda of a run, with the data behind each."""
+    # Here, as it brings scikit-learn along, for which every other command would wait.
+    from training.evaluation.figures.draw import FIGURES_NAME, draw_figures
+
     with clear_errors() as console:
         settings = FigureSettings(split=split, select_on=select_on, num_videos=videos, num_workers=workers)
         pictures = draw_figures(run, data=read_video_data(data), settings=settings, out=out or run / FIGURES_NAME)

@@ -13,23 +13,29 @@ from training.run_folder import StepRecord
 _SMOOTHING = 0.95
 
 
-@contextmanager
-def show_fit(console: Console) -> Iterator[Callable[[VideoCLIP], Callable[[StepRecord], None]]]:
-    """Give what ``fit`` calls at its beginning; the bar goes when the block ends."""
-    progress = Progress(
-        TextColumn("fitting"),
+def build_progress(console: Console, *, transient: bool) -> Progress:
+    """Build bars whose tasks carry ``figures``, a text beside their counts."""
+    return Progress(
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
+        transient=transient,
     )
+
+
+@contextmanager
+def show_fit(console: Console) -> Iterator[Callable[[VideoCLIP], Callable[[StepRecord], None]]]:
+    """Give what ``fit`` calls at its beginning; the bar goes when the block ends."""
+    progress = build_progress(console, transient=False)
 
     def begin(model: VideoCLIP) -> Callable[[StepRecord], None]:
         console.print(render_parameters(model))
         progress.start()
-        task = progress.add_task("fit", total=None, figures="")
+        task = progress.add_task("fitting", total=None, figures="")
         smoothed: list[float] = []
 
         def observe(record: StepRecord) -> None:

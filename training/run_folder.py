@@ -81,9 +81,10 @@ def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     """
     stored_recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
     if stored_recipe != recipe:
-        differences = _differences(json.loads(render_config(stored_recipe)), json.loads(render_config(recipe)))
+        fields = list_differences(json.loads(render_config(stored_recipe)), json.loads(render_config(recipe)))
+        named = [f"{name} is {json.dumps(there)} there and {json.dumps(here)} here" for name, there, here in fields]
         raise RunError(
-            f"{run_dir} was started with another recipe: {'; '.join(differences)}. Resume it with the settings of its "
+            f"{run_dir} was started with another recipe: {'; '.join(named)}. Resume it with the settings of its "
             f"{CONFIG_NAME}"
         )
     stored = json.loads((run_dir / DATA_NAME).read_text(encoding="utf-8"))
@@ -151,14 +152,16 @@ def write_text(path: Path, *, text: str) -> None:
     unfinished.replace(path)
 
 
-def _differences(stored: dict[str, Any], given: dict[str, Any], *, prefix: str = "") -> Iterator[str]:
-    """Iterate over the fields that two configs of the same kind disagree about, with both values."""
-    for name, value in stored.items():
-        other = given[name]
-        if isinstance(value, dict) and isinstance(other, dict):
-            yield from _differences(value, other, prefix=f"{prefix}{name}.")
-        elif value != other:
-            yield f"{prefix}{name} is {json.dumps(value)} there and {json.dumps(other)} here"
+def list_differences(
+    stored: dict[str, Any], given: dict[str, Any], *, prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Iterate over the fields that two nested tables disagree about, with both values; a field may lack in one."""
+    for name in [*stored, *(name for name in given if name not in stored)]:
+        there, here = stored.get(name), given.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from list_differences(there, here, prefix=f"{prefix}{name}.")
+        elif there != here:
+            yield f"{prefix}{name}", there, here
 
 
 def _render(values: dict[str, Any]) -> str:

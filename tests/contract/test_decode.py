@@ -217,7 +217,9 @@ def test_a_table_with_an_absurd_packet_size_ends_the_video_there(tmp_path: Path)
 
 @pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
 def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(tmp_path: Path, codec: str) -> None:
-    encodings = {name: Encoding(name, pixel_format="yuvj420p", size=(512, 512)) for name in ("mjpeg", codec)}
+    encodings = {
+        name: Encoding(name, pixel_format="yuvj420p", size=(512, 512), num_threads=4) for name in ("mjpeg", codec)
+    }
     path = write_numbered_video(tmp_path / "clip.mkv", num_frames=60, encoding=encodings["mjpeg"])
     other = write_numbered_video(tmp_path / "other.mkv", num_frames=40, encoding=encodings[codec])
 

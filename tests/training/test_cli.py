@@ -89,6 +89,12 @@ def test_info_prints_a_table() -> None:
         ),
         (["export", "x", "--out", "y"], "x is not a run folder: it has no config.json"),
         (["verify", "x"], "x is not a bundle"),
+        (["ablate", "heads"], "table is 'heads'; known are components"),
+        (
+            ["ablate", "beta", "--data", "x"],
+            "a table needs --data, --backbone and --out; --list shows its variants without them",
+        ),
+        (["ablate", "beta", "--data", "x", "--backbone", "y", "--out", "z"], "x lacks labels.csv and annotations.csv"),
     ],
 )
 def test_mistake_is_one_clear_line(

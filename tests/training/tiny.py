@@ -22,6 +22,8 @@ from training.config import (
     Recipe,
     TemporalPromptConfig,
 )
+from training.data.annotations import VideoData
+from training.fit import Workplace, fit
 from training.models.builders import build_model
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip
@@ -126,3 +128,16 @@ def write_tiny_data(directory: Path, *, num_train: int = 9) -> Path:
     (directory / "labels.csv").write_text("\n".join(["id,en,zh", *labels]) + "\n", encoding="utf-8")
     (directory / "annotations.csv").write_text("\n".join(["video,label_id,split", *rows]) + "\n", encoding="utf-8")
     return directory
+
+
+def fit_tiny_run(data: VideoData, *, folder: Path, backbone: Path, cache: Path, num_shots: int | None = None) -> Path:
+    """Fit the tiny recipe for one epoch."""
+    fit(
+        replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1), num_shots=num_shots),
+        data=data,
+        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
+        backbone_dir=backbone,
+        resume=False,
+        begin=lambda _: lambda _: None,
+    )
+    return folder

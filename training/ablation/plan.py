@@ -6,7 +6,7 @@ runs, and ``report.*`` what came out. Filling the folder is the work of ``runner
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from training.config import Recipe
 from training.data.annotations import VideoData
 from training.errors import RunError, SettingError
 from training.evaluation.protocols import PROTOCOLS, ZERO_SHOT, Protocol
-from training.run_folder import write_text
+from training.run_folder import list_differences, write_text
 
 PLAN_NAME, LOCK_NAME = "table.json", ".lock"
 _NUM_NAMED = 5
@@ -85,7 +85,9 @@ class PlannedRun:
             ValueError: the variant's values do not fit the base's.
         """
         recipe = self.variant.change(base)
-        return replace(recipe, fit=replace(recipe.fit, seed=self.seed))
+        # A fine-tuned English tower no longer shares its space with a Chinese one, which is therefore left out.
+        model = recipe.model if self.source is None else replace(recipe.model, chinese=None)
+        return replace(recipe, model=model, fit=replace(recipe.fit, seed=self.seed))
 
 
 def open_ablation(
@@ -169,7 +171,8 @@ def _claim(ablation: Ablation, *, plan: dict[str, Any]) -> None:
         return
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored != plan:
-        differences = list(_differences(stored, plan))
+        fields = list_differences(stored, plan)
+        differences = [f"{name} is {there!r} there and {here!r} here" for name, there, here in fields]
         more = f" and {len(differences) - _NUM_NAMED} more" if len(differences) > _NUM_NAMED else ""
         raise RunError(
             f"{ablation.directory} was started with other settings: {'; '.join(differences[:_NUM_NAMED])}{more}. "
@@ -189,12 +192,3 @@ def _describe(ablation: Ablation, *, backbone_dir: Path) -> dict[str, Any]:
         "backbone": digest.hexdigest(),
         "recipe": TypeAdapter(Recipe).dump_python(ablation.recipe, mode="json"),
     }
-
-
-def _differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in [*stored, *(key for key in given if key not in stored)]:
-        there, here = stored.get(key), given.get(key)
-        if isinstance(there, dict) and isinstance(here, dict):
-            yield from _differences(there, here, f"{prefix}{key}.")
-        elif there != here:
-            yield f"{prefix}{key} is {there!r} there and {here!r} here"

@@ -5,21 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.ablation.plan import Ablation
 from training.ablation.results import VariantResult
 from training.ablation.variants import PaperAccuracy
+from training.evaluation.figures.style import BLUE, GREEN, PURPLE, VERMILION, save_figure
 
 _PAPER: tuple[Callable[[VariantResult], PaperAccuracy], ...] = (
     lambda result: result.variant.hmdb51,
     lambda result: result.variant.ucf101,
 )
-# Okabe and Ito's colours, which colour-blind readers tell apart, with a marker each.
-_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
+_STYLES = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
 _KEYS = ("HMDB51 solid, UCF101 dashed", "HMDB51 squares, UCF101 triangles")
-_DPI = 150
 # A value, its deviation, and where it stands.
 Point = tuple[float, float, int]
 
@@ -31,20 +29,20 @@ def draw_plot(ablation: Ablation, results: Sequence[VariantResult], *, path: Pat
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=(10 if has_paper else 6.5, 1.4 + 0.4 * rows if rows else 4.2), layout="constrained")
         panels = figure.subplots(1, 2 if has_paper else 1, squeeze=False, sharey=bool(rows))[0].tolist()
-        draw = _draw_rows if rows else _draw_curves
-        draw(panels, results, axis=ablation.table.axis)
+        if rows:
+            _draw_rows(panels, results)
+        else:
+            _draw_curves(panels, results, axis=ablation.table.axis)
         panels[0].set_title(f"ours: {ablation.data.name}, split {ablation.protocol.split}")
         for panel in panels[1:]:
             panel.set_title(f"the paper: {_KEYS[bool(rows)]}")
         for panel in panels:
             panel.grid(alpha=0.3)
         figure.suptitle(f"{ablation.table.title} ({ablation.table.source})")
-    unfinished = path.with_name(f".{path.name}.partial")
-    FigureCanvasAgg(figure).print_figure(unfinished, format="png", dpi=_DPI)
-    unfinished.replace(path)
+    save_figure(figure, path)
 
 
-def _draw_rows(panels: Sequence[Any], results: Sequence[VariantResult], *, axis: str) -> None:  # noqa: ARG001
+def _draw_rows(panels: Sequence[Any], results: Sequence[VariantResult]) -> None:
     """Draw one line for each variant, the first on top."""
     _points(panels[0], _measured(results, at=_row_of(results)), style=0, upright=False)
     for panel in panels[1:]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from training.models.video_clip import VideoCLIP
+from training.progress import build_progress
 from training.run_folder import StepRecord
 
 Begin = Callable[[VideoCLIP], Callable[[StepRecord], None]]
@@ -29,11 +29,7 @@ class Display:
     @contextmanager
     def show_steps(self, position: int, name: str) -> Iterator[Begin]:
         """Give what ``fit`` calls at its beginning; the bars go when the block ends."""
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(), TimeRemainingColumn(),
-        )  # fmt: skip
-        progress = Progress(*columns, console=self.console, transient=True)
+        progress = build_progress(self.console, transient=True)
 
         def begin(_: VideoCLIP) -> Callable[[StepRecord], None]:
             # Not before: while training videos are decoded, that has the terminal.

@@ -10,13 +10,13 @@ import shutil
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from training.ablation.locks import lock_if_free, waiting_lock
 from training.ablation.plan import LOCK_NAME, Ablation, PlannedRun
 from training.ablation.progress import Display
-from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, copy_backbone, has_checkpoint, read_backbone, read_config
+from training.checkpoint import BACKBONE_NAME, copy_backbone, has_checkpoint
 from training.config import Recipe
 from training.data.dataset import open_training_clips
 from training.errors import RunError
@@ -77,13 +77,13 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     """Do what is left of one run; returns what there is to say of it."""
     recipe = run.recipe(ablation.recipe)
     if evaluation_path(ablation, run).is_file():
-        check_resumable(run.directory, recipe=_with_sizes(recipe, run=run), data=ablation.data)
+        check_resumable(run.directory, recipe=recipe, data=ablation.data)
         return "was done before"
     if run.variant.trains:
         _fit(ablation, run, recipe=recipe, means=means, display=display, position=position)
     else:
         _start_untrained(ablation, run, recipe=recipe)
-    card = describe_model(_with_sizes(recipe, run=run).model).to_json()
+    card = describe_model(recipe.model).to_json()
     write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
     settings = Settings(num_workers=means.num_workers)
     protocol = run.protocol(ablation.protocol)
@@ -128,17 +128,9 @@ def _find_source(ablation: Ablation, run: PlannedRun) -> Path:
 def _start_untrained(ablation: Ablation, run: PlannedRun, *, recipe: Recipe) -> None:
     """Make the folder of a run that is evaluated as it starts."""
     shutil.rmtree(run.directory, ignore_errors=True)
-    recipe = replace(recipe, model=read_backbone(ablation.backbone_dir).configure(recipe.model))
     _link_backbone(ablation, run)
     copy_backbone(ablation.backbone_dir, run.directory)
     start_run(run.directory, recipe=recipe, data=ablation.data)
-
-
-def _with_sizes(recipe: Recipe, *, run: PlannedRun) -> Recipe:
-    """Take the sizes of a run's towers, which its own start settled, into its recipe."""
-    stored = read_config(run.directory / CONFIG_NAME, kind=Recipe).model
-    model = replace(recipe.model, clip=stored.clip, chinese=stored.chinese, preprocessing=stored.preprocessing)
-    return replace(recipe, model=model)
 
 
 def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:

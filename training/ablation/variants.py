@@ -169,13 +169,14 @@ def dual_semantic(recipe: Recipe) -> Recipe:
 
 
 def _companion(recipe: Recipe, *, place: int) -> Recipe:
-    """Take another method's recipe as it is, on the videos of this one."""
+    """Take another method's recipe as it is, on the videos and the towers of this one."""
     if recipe.name not in COMPANIONS:
         raise SettingError(
             f"recipe {recipe.name!r} has no counterparts in other methods; start from one of {', '.join(COMPANIONS)}"
         )
-    other = find_recipe(COMPANIONS[recipe.name][place])
-    return replace(other, num_shots=recipe.num_shots, train_split=recipe.train_split)
+    other, towers = find_recipe(COMPANIONS[recipe.name][place]), recipe.model
+    model = replace(other.model, clip=towers.clip, chinese=towers.chinese, preprocessing=towers.preprocessing)
+    return replace(other, model=model, num_shots=recipe.num_shots, train_split=recipe.train_split)
 
 
 def with_prompts(recipe: Recipe, **changes: object) -> Recipe:

@@ -18,7 +18,7 @@ NUM_MERGES = 350
 NUM_STILLS = 32_000
 CONTEXT_LENGTH = 77
 CHINESE_LENGTH = 52
-CLIP_PRETRAINING = PretrainConfig(num_steps=4000, batch_size=64, learning_rate=1.5e-3)
+CLIP_PRETRAINING = PretrainConfig(num_steps=5000, batch_size=64, learning_rate=1.5e-3)
 CHINESE_ALIGNMENT = PretrainConfig(num_steps=1500, batch_size=64, learning_rate=1.5e-3)
 
 

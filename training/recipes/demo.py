@@ -9,18 +9,19 @@ def demo() -> Recipe:
     """Train small adapters on MotionShapes.
 
     Nothing is cropped, mirrored or greyed: place, direction and colour are what labels and captions speak of. Four
-    frames show every action, at less than half the cost of eight.
+    frames show every action at less than half the cost, but leave turning harder to tell. The strong weight decay is
+    what carries over to compositions that training never shows.
     """
     return Recipe(
         name="demo",
-        model=ModelConfig(num_frames=4, temporal_prompts=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
+        model=ModelConfig(num_frames=8, temporal_prompts=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
         fit=FitConfig(
-            num_epochs=16,
+            num_epochs=12,
             num_warmup_epochs=0.5,
             batch_size=32,
             reversed_twins=True,
             learning_rate=3e-3,
-            weight_decay=1e-2,
+            weight_decay=0.3,
             max_cached_frames=32,
         ),
         augment=AugmentConfig(

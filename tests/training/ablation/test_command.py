@@ -46,24 +46,6 @@ def test_list_shows_variants_without_data() -> None:
     assert "transformer" in result.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["heads"], "table is 'heads'; known are components"),
-        (["beta", "--data", "x"], "a table needs --data, --backbone and --out; --list shows its variants without them"),
-        (["beta", "--data", "x", "--backbone", "y", "--out", "z"], "x lacks labels.csv and annotations.csv"),
-    ],
-)
-def test_mistake_is_one_clear_line(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = call(*arguments)
-    assert result.exit_code == 1
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize("seeds", ["", "0,0", "1,two", "-1"])
 def test_seeds_are_different_whole_numbers(data: VideoData, backbone_dir: Path, tmp_path: Path, seeds: str) -> None:
     result = call("frames", "--data", data.directory, "--backbone", backbone_dir, "--out", tmp_path / "out",

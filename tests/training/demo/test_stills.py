@@ -82,6 +82,13 @@ def test_layout_is_described_as_it_is(change: dict[str, float], predicate: int) 
     assert predicate in describe_layout(replace(scene, motions=(Motion(pose, pose),)), time=0.5)
 
 
+def test_nothing_else_is_said_of_a_turned_shape() -> None:
+    scene = draw(LABELS[0])
+    pose = replace(scene.motions[0].start, angle=np.pi)
+    turned = replace(scene, motions=(Motion(pose, pose),))
+    assert describe_layout(turned, time=0.5) == [predicate_number("direction", 4)]
+
+
 @pytest.mark.parametrize(("radii", "distance"), [(2.0, 0), (2.5, 1), (3.0, 2), (4.0, 3)])
 def test_two_shapes_are_described_by_their_distance(radii: float, distance: int) -> None:
     scene = draw(LABELS[8])

@@ -10,7 +10,7 @@ import pytest
 from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.views import ViewPlan
-from tests.training.tiny import LABELS, RECIPE, write_tiny_backbone
+from tests.training.tiny import LABELS, fit_tiny_run, write_tiny_backbone
 from training.checkpoint import load_model
 from training.data.annotations import VideoData
 from training.errors import DataError, RunError, SettingError
@@ -26,27 +26,14 @@ from training.evaluation.protocols import (
     sweep_lambda,
 )
 from training.evaluation.report import render_markdown
-from training.fit import Workplace, fit
 from training.provenance import choose_fusion, describe_provenance
 
 SETTINGS = Settings(num_workers=1)
 
 
-def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path, num_shots: int | None = None) -> Path:
-    fit(
-        replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1), num_shots=num_shots),
-        data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
-        backbone_dir=backbone,
-        resume=False,
-        begin=lambda _: lambda _: None,
-    )
-    return folder
-
-
 @pytest.fixture
 def run_dir(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path) -> Path:
-    return start(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache)
+    return fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache)
 
 
 def test_report_states_its_circumstances(run_dir: Path, data: VideoData) -> None:
@@ -91,7 +78,7 @@ def test_frozen_baseline_has_no_adapters_and_averages_frames(run_dir: Path, data
 
 def test_english_model_is_reported_in_english_alone(data: VideoData, frames_cache: Path, tmp_path: Path) -> None:
     backbone = write_tiny_backbone(tmp_path / "backbone", chinese=False)
-    run_dir = start(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
+    run_dir = fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
     report = evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
     assert [each.reading for each in report.accuracies] == ["English"]
     assert report.fusion == Lambda(value=1.0, chosen="no Chinese branch")
@@ -179,7 +166,7 @@ def test_manifest_tells_of_recipe_data_and_figures(run_dir: Path, data: VideoDat
 def test_manifest_leaves_names_of_drawn_videos_to_the_run(
     data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path
 ) -> None:
-    run_dir = start(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache, num_shots=2)
+    run_dir = fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache, num_shots=2)
     provenance = describe_provenance(run_dir)
     assert set(provenance.training_data) == {"name", "digest", "num_labels", "num_videos"}
     assert provenance.config["num_shots"] == 2

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from service.contract.errors import DuoActError
 from service.contract.views import ViewPlan, read_views
-from tests.training.tiny import LABELS, RECIPE, write_tiny_backbone
+from tests.training.tiny import LABELS, fit_tiny_run, write_tiny_backbone
 from training.checkpoint import load_model
 from training.cli import app
 from training.data.annotations import VideoData
@@ -21,29 +21,16 @@ from training.evaluation.figures.attention import read_cls_attention
 from training.evaluation.figures.draw import draw_figures
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import PROTOCOLS
-from training.fit import Workplace, fit
 from training.run_folder import read_records
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
 PICTURES = ["attention.png", "tsne.png", "confusion.png", "curves.png", "lambda.png"]
 
 
-def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path) -> Path:
-    fit(
-        replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1)),
-        data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
-        backbone_dir=backbone,
-        resume=False,
-        begin=lambda _: lambda _: None,
-    )
-    return folder
-
-
 @pytest.fixture(scope="module")
 def run_dir(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures") / "run"
-    return start(data, folder=folder, backbone=backbone_dir, cache=frames_cache)
+    return fit_tiny_run(data, folder=folder, backbone=backbone_dir, cache=frames_cache)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +84,7 @@ def test_tsne_and_curves_tell_of_every_video_and_step(drawn: Path, run_dir: Path
 
 def test_english_model_has_no_lambda_to_draw(data: VideoData, frames_cache: Path, tmp_path: Path) -> None:
     backbone = write_tiny_backbone(tmp_path / "backbone", chinese=False)
-    run_dir = start(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
+    run_dir = fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
     pictures = draw_figures(run_dir, data=data, settings=SETTINGS, out=tmp_path / "figures")
     assert [each.name for each in pictures] == PICTURES[:-1]
 

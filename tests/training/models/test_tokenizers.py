@@ -4,6 +4,7 @@ import gzip
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unicodedata import ucd_3_2_0
 
 import numpy as np
 import pytest
@@ -40,8 +41,10 @@ TEXTS = [
     "supercalifragilisticexpialidocious" * 20,
     "\x00\x01 control",
 ]
-# The two regular-expression engines know different Unicode versions, and disagree about one combining mark.
-CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="\u0345")
+# The engines know different versions of Unicode: they agree on characters of an early one, but for one combining mark.
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="\u0345").filter(
+    lambda character: ucd_3_2_0.category(character) != "Cn"
+)
 # Contractions, digits, entities and repaired encodings are too rare in arbitrary text.
 FRAGMENTS = st.sampled_from(
     ["'s", "'LL", "&amp;", "&lt;", "Ã©", "â€™", "<", "7", "42", " ", "\n", "the", "Running", "😀"]

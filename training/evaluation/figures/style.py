@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from service.contract.labels import Label
 from training.data.motion_shapes import motion_shapes_labels
 
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56B4E9", "#000000", "#F0E442")
 MARKERS = "o^sDvPX*"
 _DOTS_PER_INCH = 150
 _NAME_CHARACTERS = 36
