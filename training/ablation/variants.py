@@ -169,14 +169,30 @@ def dual_semantic(recipe: Recipe) -> Recipe:
 
 
 def _companion(recipe: Recipe, *, place: int) -> Recipe:
-    """Take another method's recipe as it is, on the videos and the towers of this one."""
+    """Take another method's recipe, on the videos and the towers of this one.
+
+    Frames and epochs are the other recipe's own, unless this one has not its published numbers of them: then they were
+    set for the table, and hold in every row.
+    """
     if recipe.name not in COMPANIONS:
         raise SettingError(
             f"recipe {recipe.name!r} has no counterparts in other methods; start from one of {', '.join(COMPANIONS)}"
         )
-    other, towers = find_recipe(COMPANIONS[recipe.name][place]), recipe.model
-    model = replace(other.model, clip=towers.clip, chinese=towers.chinese, preprocessing=towers.preprocessing)
-    return replace(other, model=model, num_shots=recipe.num_shots, train_split=recipe.train_split)
+    published, other = find_recipe(recipe.name), find_recipe(COMPANIONS[recipe.name][place])
+    model = replace(
+        other.model,
+        clip=recipe.model.clip,
+        chinese=recipe.model.chinese,
+        preprocessing=recipe.model.preprocessing,
+        num_frames=_if_set(recipe.model.num_frames, published.model.num_frames, other.model.num_frames),
+    )
+    num_epochs = _if_set(recipe.fit.num_epochs, published.fit.num_epochs, other.fit.num_epochs)
+    fit = replace(other.fit, num_epochs=num_epochs)
+    return replace(other, model=model, fit=fit, num_shots=recipe.num_shots, train_split=recipe.train_split)
+
+
+def _if_set(own: int, published: int, other: int) -> int:
+    return other if own == published else own
 
 
 def with_prompts(recipe: Recipe, **changes: object) -> Recipe:

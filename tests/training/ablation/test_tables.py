@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from tests.training.tiny import MODEL
 from training.ablation.plan import check_distinct
 from training.ablation.tables import TABLES, find_table
 from training.ablation.variants import COMPANIONS
@@ -175,6 +176,17 @@ def test_fine_tuning_and_its_counterparts_need_a_recipe_that_has_them() -> None:
 def test_counterparts_are_recipes_of_their_methods(recipe: str) -> None:
     methods = [find_recipe(name).model.method for name in COMPANIONS[recipe]]
     assert methods == ["vl_prompting", "dual_semantic"]
+
+
+def test_counterparts_keep_their_frames_and_epochs_unless_a_table_sets_them() -> None:
+    rule = find_table("vifi_base_to_novel").variants[-1].change
+    base, demo = find_recipe("vificlip_shapes"), find_recipe("demo")
+    own = rule(base)
+    assert (own.name, own.model.num_frames, own.fit) == ("demo", demo.model.num_frames, demo.fit)
+    model = replace(base.model, num_frames=4, clip=MODEL.clip, chinese=MODEL.chinese)
+    told = rule(replace(base, model=model, fit=replace(base.fit, num_epochs=3)))
+    assert (told.model.num_frames, told.model.clip, told.model.chinese) == (4, MODEL.clip, MODEL.chinese)
+    assert told.fit == replace(demo.fit, num_epochs=3)
 
 
 @pytest.mark.parametrize("name", TABLES)
