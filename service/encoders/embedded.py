@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,13 +35,23 @@ class EngineOptions:
     cache_dir: Path | None = None
 
 
+@cache
+def open_core() -> ov.Core:
+    """Open the core of this process, which lives as long as the process does.
+
+    Its CPU plugin lends a signal stack to the thread that opens it and frees that stack on the thread that closes it.
+    Closed on another thread, it would leave the first to die of its next signal.
+    """
+    return ov.Core()
+
+
 class OpenVINOGraph:
     """One compiled ONNX file; calls run one after another on a thread of their own, all cores each.
 
     The event loop never blocks: a call that is given up before its turn is never run.
     """
 
-    def __init__(self, path: Path, *, precision: Precision, options: EngineOptions, core: ov.Core) -> None:
+    def __init__(self, path: Path, *, precision: Precision, options: EngineOptions) -> None:
         self.precision: Precision = precision
         self._name = path.parent.parent.name
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
@@ -49,7 +60,7 @@ class OpenVINOGraph:
         if options.cache_dir is not None:
             properties["CACHE_DIR"] = str(options.cache_dir)
         try:
-            self._request = core.compile_model(path, "CPU", properties).create_infer_request()
+            self._request = open_core().compile_model(path, "CPU", properties).create_infer_request()
         except RuntimeError as error:
             raise BundleError(f"{path} cannot be loaded: {_reason(error)}; export the bundle again") from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
@@ -85,15 +96,15 @@ def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoder
     Raises:
         BundleError: a graph, a tokenizer or the golden vectors cannot be read; the message names the file.
     """
-    core = ov.Core()
     options = replace(options, cache_dir=_usable(options.cache_dir))
     manifest, directory = bundle.manifest, bundle.directory
-    precision = choose_precision(options.precision, capabilities=core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    capabilities = open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    precision = choose_precision(options.precision, capabilities=capabilities)
     precisions: dict[str, Precision] = {"video_encoder": precision, "text_encoder_en": "f32"}
     if manifest.has_chinese:
         precisions["text_encoder_zh"] = "f32"
     graphs = {
-        name: OpenVINOGraph(directory / name / "1" / "model.onnx", precision=value, options=options, core=core)
+        name: OpenVINOGraph(directory / name / "1" / "model.onnx", precision=value, options=options)
         for name, value in precisions.items()
     }
     _logger.info("encoder loaded", engine="openvino", precision=precision, graphs=sorted(graphs))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -50,9 +51,15 @@ def onnxruntime_engine(path: Path) -> Run:
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
+@cache
+def open_core() -> openvino.Core:
+    """Open OpenVINO's core of this process; closed on another thread than it was opened on, it spoils signal stacks."""
+    return openvino.Core()
+
+
 def openvino_engine(path: Path, *, precision: Precision) -> Run:
     """Run a ``model.onnx`` in OpenVINO on the CPU."""
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    compiled = open_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     names = [output.get_any_name() for output in compiled.outputs]
 
     def run(inputs: Arrays) -> dict[str, np.ndarray]:
@@ -64,7 +71,7 @@ def openvino_engine(path: Path, *, precision: Precision) -> Run:
 
 def cpu_has_bf16() -> bool:
     """Whether OpenVINO multiplies bf16 in hardware here; elsewhere it runs f32 when asked for bf16."""
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _call(module: nn.Module, inputs: Arrays, *, spec: GraphSpec) -> dict[str, np.ndarray]:

@@ -1,11 +1,12 @@
 """The OpenVINO engine on tiny real graphs: right numbers, dynamic sizes, honest failures."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 
 from service.contract.errors import BundleError, EncoderUnavailableError
@@ -146,7 +147,7 @@ def test_bundle_without_chinese_has_no_chinese_tower(bundle: Bundle) -> None:
 
 async def test_call_given_up_before_its_turn_is_never_run(bundle: Bundle) -> None:
     path = bundle.directory / "video_encoder" / "1" / "model.onnx"
-    graph = OpenVINOGraph(path, precision="f32", options=EXACT, core=ov.Core())
+    graph = OpenVINOGraph(path, precision="f32", options=EXACT)
     frames = np.zeros((2000, 4, 8, 8, 3), dtype=np.uint8)
     calls = [asyncio.ensure_future(graph.run({"frames": frames})) for _ in range(3)]
     await asyncio.sleep(0)
@@ -155,3 +156,29 @@ async def test_call_given_up_before_its_turn_is_never_run(bundle: Bundle) -> Non
     graph.close()
     assert isinstance(done[2], asyncio.CancelledError)
     assert not any(isinstance(result, BaseException) for result in done[:2])
+
+
+DROPPED_ON_ANOTHER_THREAD = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+from service.contract.manifest import open_bundle
+from service.encoders.embedded import EngineOptions, load_embedded_encoders
+
+signal.signal(signal.SIGCHLD, lambda number, frame: print("handled"))
+held = [load_embedded_encoders(open_bundle(Path(sys.argv[1])), options=EngineOptions(num_threads=1))]
+
+def drop():
+    held.pop().close()
+    gc.collect()
+
+thread = threading.Thread(target=drop)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGCHLD)
+"""
+
+
+def test_signals_are_handled_after_another_thread_dropped_the_encoders(bundle: Bundle) -> None:
+    command = [sys.executable, "-c", DROPPED_ON_ANOTHER_THREAD, str(bundle.directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["handled"])
