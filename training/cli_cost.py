@@ -17,6 +17,9 @@ from training.run_folder import write_text
 def cost_command(
     *,
     out: Annotated[Path, typer.Option(help="File for the figures, as JSON.")],
+    method: Annotated[Literal["dual_semantic", "vificlip"], typer.Option(help="Whose parts are compared.")] = (
+        "dual_semantic"
+    ),
     backbone: Annotated[str, typer.Option(help="An open_clip architecture.")] = "ViT-B-16-quickgelu",
     frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 8,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips of a step.")] = 2,
@@ -24,11 +27,11 @@ def cost_command(
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Precision of the forward pass.")] = "fp32",
     settings: SetOption = None,
 ) -> None:
-    """Compare memory and time of training adapters with full fine-tuning; needs no weights and no data."""
+    """Compare memory and time of training parts of a model with full fine-tuning; needs no weights and no data."""
     with clear_errors() as console:
         recipe = Recipe(
             name="cost",
-            model=configure_method("dual_semantic", architecture=backbone, num_frames=frames),
+            model=configure_method(method, architecture=backbone, num_frames=frames),
             fit=FitConfig(batch_size=batch_size, precision=precision),
         )
         report = compare_costs(override(recipe, parse_settings(settings or [])), num_steps=steps)

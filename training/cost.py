@@ -1,4 +1,4 @@
-"""What training costs: peak memory and step time of a model's adapters, beside full fine-tuning of its video side.
+"""What training costs: peak memory and step time of what a method trains, beside full fine-tuning.
 
 Weights, clips and texts are random, which changes neither figure. The steps are those of ``step``.
 """
@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.checkpoint import render_config
-from training.config import ModelConfig, Recipe
+from training.config import ModelConfig, Recipe, VLPromptConfig
 from training.data.loader import ClipBatch
 from training.environment import describe_environment
 from training.errors import RunError
-from training.losses import TextBank
+from training.losses import TextBank, trains_texts
 from training.models.builders import build_model
-from training.models.video_clip import VideoCLIP
+from training.models.video_clip import LabelTokens, VideoCLIP
 from training.step import Optimisation
 
 REFERENCE = "fully fine-tuned"
@@ -62,7 +62,18 @@ class Cost:
 
 
 def list_variants(model: ModelConfig) -> dict[str, ModelConfig]:
-    """List the model with trained adapters, with its image tower trained as well, and without beta."""
+    """List what there is to train of a method, full fine-tuning among it.
+
+    Of dual semantics: the adapters, with and without beta, and the whole image tower. Of fine-tuned CLIP: both towers,
+    either, and the prompts that take their place.
+    """
+    if model.is_fine_tuned:
+        return {
+            REFERENCE: replace(model, mode="full"),
+            "image tower": replace(model, mode="image"),
+            "text tower": replace(model, mode="text"),
+            "prompts": replace(model, mode="full", method="vl_prompting", vl_prompts=VLPromptConfig()),
+        }
     prompts = model.temporal_prompts
     return {
         "adapters": replace(model, tune_image_tower=False),
@@ -168,12 +179,17 @@ def _report(cost: Cost, *, reference: Cost) -> dict[str, Any]:
     }
 
 
-def _draw_texts(model: VideoCLIP) -> TextBank:
+def _draw_texts(model: VideoCLIP) -> TextBank | LabelTokens:
     projection = model.video.visual.proj
 
     def draw(*shape: int) -> Tensor:
         return functional.normalize(torch.randn(*shape, projection.shape[1], device=projection.device), dim=-1)
 
+    if trains_texts(model):
+        prompts, vocab_size = model.config.vl_prompts, model.english.token_embedding.num_embeddings
+        length = len(model.english.positional_embedding) - (prompts.num_text_tokens if prompts else 0)
+        token_ids = torch.randint(vocab_size, (_NUM_LABELS, length), device=projection.device)
+        return LabelTokens(token_ids, torch.full_like(token_ids[:, 0], length - 1), torch.ones_like(token_ids).bool())
     words = draw(_NUM_LABELS, _NUM_WORDS)
     is_word = torch.ones(_NUM_LABELS, _NUM_WORDS, dtype=torch.bool, device=projection.device)
     return TextBank(draw(_NUM_LABELS), words, is_word, None if model.chinese is None else draw(_NUM_LABELS))

@@ -45,10 +45,15 @@ def prepare_texts(model: VideoCLIP, labels: Sequence[Label]) -> TextBank | Label
     Raises:
         DataError: a label lacks a language that the model trains with.
     """
-    if any(parameter.requires_grad for parameter in model.english.parameters()):
+    if trains_texts(model):
         _require_texts(model, labels)
         return model.tokenize_en([each.en or "" for each in labels])
     return build_text_bank(model, labels)
+
+
+def trains_texts(model: VideoCLIP) -> bool:
+    """Whether embeddings of labels change from step to step."""
+    return any(parameter.requires_grad for parameter in model.english.parameters())
 
 
 def build_text_bank(model: VideoCLIP, labels: Sequence[Label]) -> TextBank:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.training.tiny import MODEL, RECIPE, tiny_prompts
+from tests.training.tiny import CLIP, MODEL, RECIPE, tiny_prompts
 from training.cli import app
+from training.config import ModelConfig
 from training.cost import call_in_fresh_process, compare_costs, list_variants, measure_cost, render_costs
 from training.errors import RunError
 
@@ -21,6 +22,21 @@ def test_variants_differ_in_what_trains() -> None:
         "fully fine-tuned": replace(MODEL, tune_image_tower=True),
         "adapters without beta": tiny_prompts(beta="none"),
     }
+
+
+def test_fine_tuning_is_compared_by_tower_and_with_prompts() -> None:
+    clip = replace(CLIP, vision_layers=9, text_layers=9, context_length=24)
+    model = ModelConfig(method="vificlip", clip=clip, chinese=None, num_frames=4, temporal_prompts=None,
+                        supervision="english", aggregation="mean", renormalise=False,
+                        preprocessing=MODEL.preprocessing)  # fmt: skip
+    costs = {
+        name: measure_cost(replace(RECIPE, model=each), num_steps=1) for name, each in list_variants(model).items()
+    }
+    trainable = {name: cost.trainable_parameters for name, cost in costs.items()}
+    assert list(trainable) == ["fully fine-tuned", "image tower", "text tower", "prompts"]
+    # The temperature trains only with both towers.
+    assert trainable["fully fine-tuned"] == trainable["image tower"] + trainable["text tower"] + 1
+    assert trainable["prompts"] == 9 * 16 * (clip.vision_width + clip.text_width)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
