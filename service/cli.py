@@ -119,7 +119,10 @@ def _choose_labels(
     parts: Parts, *, labels: str | None, labels_file: Path | None, label_set: str | None
 ) -> tuple[Label, ...]:
     limits = LabelLimits(parts.settings.max_labels, parts.settings.max_label_characters)
-    if sum(choice is not None for choice in (labels, labels_file, label_set)) != 1:
+    num_given = sum(choice is not None for choice in (labels, labels_file, label_set))
+    if num_given == 0 and parts.recognizer.classes is not None:
+        return parts.recognizer.classes
+    if num_given != 1:
         raise MalformedRequestError("give exactly one of --labels, --labels-file and --label-set")
     if labels is not None:
         texts = [text for part in labels.split(",") for text in part.split("，")]
@@ -160,9 +163,10 @@ def _show(answer: Answer) -> None:
     console = Console()
     console.print(table)
     video, milliseconds = answer.video, answer.timings_ms["total"]
+    scored = "closed vocabulary" if answer.fusion is None else f"lambda {answer.fusion.fusion_lambda:g}"
     console.print(
         f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {video.codec}; "
-        f"lambda {answer.fusion.fusion_lambda:g}; {milliseconds:.0f} ms",
+        f"{scored}; {milliseconds:.0f} ms",
         style="dim",
         highlight=False,
     )

@@ -69,6 +69,19 @@ POOLED: dict[str, Any] = {
     "chinese": None,
     "scoring": {**ENGLISH_ONLY["scoring"], "aggregation": "mean", "renormalise": False},
 }
+# A classifier of windows of frames.
+CLASSIFIER: dict[str, Any] = {
+    **ENGLISH_ONLY,
+    "method": "tds",
+    "num_frame_features": 1,
+    "sampling": {"rule": "rounded_segments", "num_frames": 4, "num_local_frames": 5},
+    "vocabulary": "closed",
+    "classes": (
+        {"en": "moving left", "zh": "向左移动"},
+        {"en": "moving right", "zh": "向右移动"},
+        {"en": "growing", "zh": "变大"},
+    ),
+}
 
 
 def write_bundle(directory: Path, **changes: object) -> Path:

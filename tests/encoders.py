@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 from service.contract.decode import DecodeLimits, VideoInfo
 from service.contract.errors import UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
-from service.contract.sampling import sample_clips
+from service.contract.sampling import local_windows, sample_clips
 from service.contract.views import VideoViews, ViewPlan
 from service.encoders.base import Encoders, TextEmbedding
 
@@ -30,9 +30,14 @@ def unit_vector(text: str) -> Float32[np.ndarray, " D"]:
 
 @dataclass
 class FakeVideoEncoder:
-    """Features that depend on each frame's pixels, or one feature a view; can wait or fail."""
+    """Features that depend on each frame's pixels, or one feature a view, or given logits; can wait or fail.
+
+    ``logits`` holds one row a view, and ``shapes`` what was encoded.
+    """
 
     pools: bool = False
+    logits: Float32[np.ndarray, "V C"] | None = None
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     delay_seconds: float = 0.0
     error: Exception | None = None
     num_calls: int = 0
@@ -41,6 +46,7 @@ class FakeVideoEncoder:
     async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
         """Encode views."""
         self.num_calls += 1
+        self.shapes.append(views.shape)
         try:
             await asyncio.sleep(self.delay_seconds)
         except asyncio.CancelledError:
@@ -48,6 +54,8 @@ class FakeVideoEncoder:
             raise
         if self.error is not None:
             raise self.error
+        if self.logits is not None:
+            return self.logits[: len(views), None, :]
         parts = [[view] if self.pools else view for view in views]
         return np.stack([np.stack([unit_vector(str(part.sum())) for part in own]) for own in parts])
 
@@ -129,14 +137,16 @@ def make_up_views(
     content: bytes, *, preprocessing: Preprocessing, sampling: Sampling, plan: ViewPlan, degraded: str | None = None
 ) -> VideoViews:
     """Views whose pixels tell the content, the frame and the crop."""
-    size, num_frames = preprocessing.input_size, sampling.num_frames
-    indices = sample_clips(NUM_FRAMES, num_frames_per_clip=num_frames, num_clips=plan.num_clips)
+    size, num_frames, window = preprocessing.input_size, sampling.num_frames, sampling.num_local_frames
+    indices = sample_clips(NUM_FRAMES, num_frames_per_clip=num_frames, num_clips=plan.num_clips, rule=sampling.rule)
+    shown = local_windows(indices, num_frames=NUM_FRAMES, num_local_frames=window)
     shade = hashlib.sha256(content).digest()[0]
-    views = np.zeros((plan.num_clips, plan.num_crops, num_frames, size, size, 3), dtype=np.uint8)
-    views += ((indices[:, None, :] * 5 + shade) % 256).astype(np.uint8)[..., None, None, None]
-    views += np.arange(plan.num_crops, dtype=np.uint8)[None, :, None, None, None, None]
+    views = np.zeros((plan.num_clips, plan.num_crops, num_frames, window, size, size, 3), dtype=np.uint8)
+    views += ((shown[:, None] * 5 + shade) % 256).astype(np.uint8)[..., None, None, None]
+    views += np.arange(plan.num_crops, dtype=np.uint8)[None, :, None, None, None, None, None]
+    clip = (num_frames, window) if window > 1 else (num_frames,)
     info = VideoInfo(NUM_FRAMES / FRAME_RATE, NUM_FRAMES, 320, 240, "h264", FRAME_RATE, 0)
-    return VideoViews(views.reshape(-1, num_frames, size, size, 3), indices, indices / FRAME_RATE, info, degraded)
+    return VideoViews(views.reshape(-1, *clip, size, size, 3), indices, indices / FRAME_RATE, info, degraded)
 
 
 @dataclass

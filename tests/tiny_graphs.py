@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from service.contract.label_banks import BankKey, write_label_bank
 from service.contract.manifest import Manifest, file_digest, render_manifest
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from tests.bundles import SHAPES, manifest_fields, shapes_bank
+from tests.bundles import CLASSIFIER, SHAPES, manifest_fields, shapes_bank
 from tests.encoders import DIMENSION
 
 _WORDS = [
@@ -51,11 +51,23 @@ def write_tiny_bundle(directory: Path) -> Path:
     return directory
 
 
-def seal_bundle(directory: Path) -> None:
+def write_tiny_classifier(directory: Path) -> Path:
+    """Write a whole bundle of a closed vocabulary: a class's logit is one colour's mean over all frames."""
+    write_tiny_bundle(directory)
+    path = directory / "video_encoder" / "1" / "model.onnx"
+    onnx.save(helper.make_model(_logits(), opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    frames = np.random.default_rng(1).integers(0, 256, (2, 4, 5, 8, 8, 3), dtype=np.uint8)
+    logits = frames.astype(np.float32).mean(axis=(1, 2, 3, 4))[:, None, :]
+    save_file(golden_vectors() | {"frames": frames, "frame_features": logits}, directory / "golden.safetensors")
+    seal_bundle(directory, **CLASSIFIER)
+    return directory
+
+
+def seal_bundle(directory: Path, **changes: object) -> None:
     """Write the manifest over whatever files there are now."""
     paths = [path for path in directory.rglob("*") if path.is_file() and path.name != "bundle.json"]
     files = {path.relative_to(directory).as_posix(): file_digest(path) for path in paths}
-    manifest = Manifest.model_validate(manifest_fields(name="tiny", label_sets=("shapes",), files=files))
+    manifest = Manifest.model_validate(manifest_fields(name="tiny", label_sets=("shapes",), files=files, **changes))
     (directory / "bundle.json").write_text(render_manifest(manifest), encoding="utf-8")
 
 
@@ -112,6 +124,17 @@ def _video() -> onnx.GraphProto:
     constants: dict[str, np.ndarray] = {"pixel_axes": np.array([2, 3], dtype=np.int64), "weights": PIXEL_WEIGHTS}
     inputs = [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["views", 4, 8, 8, 3])]
     return _graph(nodes, constants, inputs, {"frame_features": ["views", 4, DIMENSION]})
+
+
+def _logits() -> onnx.GraphProto:
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
+        helper.make_node("Unsqueeze", ["means", "feature_axis"], ["frame_features"]),
+    ]
+    constants = {"axes": np.array([1, 2, 3, 4], dtype=np.int64), "feature_axis": np.array([1], dtype=np.int64)}
+    inputs = [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["views", 4, 5, 8, 8, 3])]
+    return _graph(nodes, constants, inputs, {"frame_features": ["views", 1, 3]})
 
 
 def _english() -> onnx.GraphProto:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.contract.manifest import Aggregation, Lambda, Method, Preprocessing, Sampling, Scoring, WordSet
+from service.contract.sampling import NumLocalFrames, SamplingRule
 from training.tower_config import (
     Beta,
     BetaLayout,
     ChineseTextConfig,
     ClipConfig,
     GlobalPrompts,
+    SideNetworkConfig,
     TemporalPromptConfig,
     VLPromptConfig,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "Mode",
     "ModelConfig",
     "Recipe",
+    "SideNetworkConfig",
     "TemporalPromptConfig",
     "VLPromptConfig",
 ]
@@ -68,6 +71,9 @@ class ModelConfig:
     ``vificlip`` and ``vl_prompting`` (Rasheed et al. 2023) join the frames of a clip by ``fusion`` (Table 5): the mean
     of embeddings inside the video tower, the mean of each frame's scores, or training on every frame by itself.
     ``mode`` says which towers ``vificlip`` fine-tunes, and ``vl_prompts`` is what ``vl_prompting`` trains instead.
+
+    ``tds`` (Wang and Wang, TDS-CLIP) trains the network ``side`` beside the image tower, and with ``tune_image_tower``
+    that tower as well.
     """
 
     method: Method = "dual_semantic"
@@ -80,26 +86,31 @@ class ModelConfig:
     fusion: Fusion = "embedding"
     mode: Mode = "full"
     vl_prompts: VLPromptConfig | None = None
+    side: SideNetworkConfig | None = None
     aggregation: Aggregation = "word_weighted"
     word_set: WordSet = "label_eot"
     renormalise: bool = True
     tau: float = 0.01
     template_en: str = "This is a video about {}"
     template_zh: str = "{}"
+    sampling_rule: SamplingRule = "segment_centres"
     preprocessing: Preprocessing = CLIP_PREPROCESSING
 
     def __post_init__(self) -> None:
         """Check that the method has what it needs."""
         if self.num_frames < 1:
             raise ValueError(f"num_frames is {self.num_frames}; a clip has at least one frame")
-        if self.method != "dual_semantic" and (self.temporal_prompts is not None or self.tune_image_tower):
+        tunes_without_adapters = self.tune_image_tower and self.method not in {"dual_semantic", "tds"}
+        if tunes_without_adapters or (self.method != "dual_semantic" and self.temporal_prompts is not None):
             raise ValueError(
                 f"method is {self.method!r}, temporal_prompts is {self.temporal_prompts} and tune_image_tower is "
-                f"{self.tune_image_tower}; only dual_semantic has these"
+                f"{self.tune_image_tower}; only dual_semantic has these, and tds the last"
             )
         self._check_fine_tuned()
-        if self.vl_prompts is not None and isinstance(self.clip, ClipConfig):
-            self.vl_prompts.check_fit(self.clip)
+        self._check_side()
+        for adapters in (self.vl_prompts, self.side):
+            if adapters is not None and isinstance(self.clip, ClipConfig):
+                adapters.check_fit(self.clip)
 
     def _check_fine_tuned(self) -> None:
         """Check what only fine-tuned CLIP and its prompting have, and what they need.
@@ -119,10 +130,21 @@ class ModelConfig:
             )
         needed = {"supervision": "english", "aggregation": "mean", "renormalise": False}
         for name, value in needed.items():
-            if self.is_fine_tuned and getattr(self, name) != value:
+            if (self.is_fine_tuned or self.method == "tds") and getattr(self, name) != value:
                 raise ValueError(
                     f"method is {self.method!r} and {name} is {getattr(self, name)!r}; it must be {value!r}"
                 )
+
+    def _check_side(self) -> None:
+        """Check that a side network comes with its method, and has neighbours in time to differ from."""
+        if (self.method == "tds") != (self.side is not None):
+            raise ValueError(
+                f"method is {self.method!r} and side is {self.side}; tds has a side network, and no other method does"
+            )
+        if self.side is not None and self.num_frames == 1:
+            raise ValueError(
+                "method is 'tds' and num_frames is 1, but a side network compares segments of a clip; use at least 2"
+            )
 
     @property
     def is_fine_tuned(self) -> bool:
@@ -132,19 +154,26 @@ class ModelConfig:
     @property
     def num_frame_features(self) -> int:
         """K: features of a clip that leave the video tower, one where it pools inside."""
+        if self.side is not None:
+            return 2 if self.side.fuse_frozen else 1
         return 1 if self.is_fine_tuned and self.fusion == "embedding" else self.num_frames
+
+    @property
+    def num_local_frames(self) -> NumLocalFrames:
+        """Consecutive frames of the video around each frame of a clip, that frame included."""
+        return 1 if self.side is None else self.side.frames_per_segment
 
     def without_adapters(self) -> "ModelConfig":
         """Return the config of the frozen towers alone: one feature a frame, averaged."""
         return replace(
             self, method="vanilla", temporal_prompts=None, tune_image_tower=False, aggregation="mean",
-            fusion="embedding", mode="full", vl_prompts=None,
+            fusion="embedding", mode="full", vl_prompts=None, side=None,
         )  # fmt: skip
 
     @property
     def sampling(self) -> Sampling:
         """Which frames of a video make a clip for this model."""
-        return Sampling(rule="segment_centres", num_frames=self.num_frames)
+        return Sampling(rule=self.sampling_rule, num_frames=self.num_frames, num_local_frames=self.num_local_frames)
 
     def scoring(self, fusion: Lambda) -> Scoring:
         """How this model's features become scores with a weight of English."""
@@ -233,9 +262,10 @@ class FitConfig:
     ``max_cached_frames`` of a video are kept, evenly spread where it has more. ``clips_per_pass`` bounds the memory of
     a step: a process takes its clips in passes of so many and adds up their gradients.
 
-    ``decay_all`` lets weight decay act on norms, biases and prompts too; without ``max_gradient_norm`` no gradient is
-    clipped. Where an alpha is above 0, every batch is mixed: by mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019),
-    or, with both, by CutMix with ``mix_switch_probability``.
+    With ``repeated_augmentation`` R a batch holds R clips of each of its videos, drawn and augmented apart (Hoffer et
+    al. 2020). ``decay_all`` lets weight decay act on norms, biases and prompts too; without ``max_gradient_norm`` no
+    gradient is clipped. Where an alpha is above 0, every batch is mixed: by mixup (Zhang et al. 2018) or CutMix (Yun et
+    al. 2019), or, with both, by CutMix with ``mix_switch_probability``.
     """
 
     num_epochs: int = 30
@@ -243,6 +273,7 @@ class FitConfig:
     batch_size: int = 32
     clips_per_pass: int | None = None
     reversed_twins: bool = False
+    repeated_augmentation: int = 1
     learning_rate: float = 5e-4
     final_learning_rate_share: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
@@ -263,7 +294,11 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         """Check the counts and rates."""
-        for name in ("num_epochs", "batch_size", "checkpoint_every_steps", "log_every_steps", "max_cached_frames"):
+        counts = (
+            "num_epochs", "batch_size", "checkpoint_every_steps", "log_every_steps", "max_cached_frames",
+            "repeated_augmentation",
+        )  # fmt: skip
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.clips_per_pass is not None and self.clips_per_pass < 1:

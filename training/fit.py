@@ -92,6 +92,7 @@ def fit(
         num_epochs=recipe.fit.num_epochs,
         seed=recipe.fit.seed,
         reversed_twins=recipe.fit.reversed_twins,
+        repeated_augmentation=recipe.fit.repeated_augmentation,
         rank=accelerator.process_index,
         num_processes=accelerator.num_processes,
     )

@@ -49,14 +49,14 @@ def draw_mix(num_clips: int, *, size_pixels: int, config: FitConfig, step: int) 
 
 
 def mix_frames(
-    frames: UInt8[Tensor, "B T S S 3"], others: UInt8[Tensor, "B T S S 3"], *, mix: Mix
-) -> UInt8[Tensor, "B T S S 3"]:
+    frames: UInt8[Tensor, "B *frames S S 3"], others: UInt8[Tensor, "B *frames S S 3"], *, mix: Mix
+) -> UInt8[Tensor, "B *frames S S 3"]:
     """Mix clips with those of their partners."""
     if mix.box is None:
         return torch.lerp(others.float(), frames.float(), mix.share).round().to(torch.uint8)
     left, top, right, bottom = mix.box
     mixed = frames.clone()
-    mixed[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
+    mixed[..., top:bottom, left:right, :] = others[..., top:bottom, left:right, :]
     return mixed
 
 

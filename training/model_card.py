@@ -15,7 +15,13 @@ from training.models.clip import clip_config
 from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
 from training.recipes.vificlip import vificlip_k400, vl_prompting_base_to_novel
+from training.tower_config import RELEASED_SME_ALPHA, SideNetworkConfig
 
+# The 174 classes of Something-Something V2, on which the method was ablated.
+_SIDE = SideNetworkConfig(num_classes=174)
+_SIDE_NETWORK = ModelConfig(
+    method="tds", temporal_prompts=None, supervision="english", aggregation="mean", renormalise=False, side=_SIDE
+)
 METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
     {
         "dual_semantic": ModelConfig,
@@ -24,6 +30,8 @@ METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
         "baseline_image_ft": lambda: ModelConfig(temporal_prompts=None, supervision="english", tune_image_tower=True),
         "vificlip": lambda: vificlip_k400().model,
         "vl_prompting": lambda: vl_prompting_base_to_novel().model,
+        "tds": lambda: _SIDE_NETWORK,
+        "tds_released": lambda: replace(_SIDE_NETWORK, side=replace(_SIDE, sme_alpha=RELEASED_SME_ALPHA)),
     }
 )
 

@@ -8,6 +8,10 @@ from typing import Literal
 Beta = Literal["none", "mlp", "lstm", "transformer", "tada", "c3d", "r2plus1d"]
 BetaLayout = Literal["grid", "line", "plane"]
 GlobalPrompts = Literal["broadcast", "per_frame"]
+TemporalDifferenceVariant = Literal["none", "pool", "conv", "direct"]
+# The weight of local differences in the released code; the paper found 1.0 best (Wang and Wang, TDS-CLIP, Table 3).
+RELEASED_SME_ALPHA = 0.5
+_HEAD_WIDTH = 64
 # What the width of beta is split into: two directions, four heads, a quarter of the channels.
 _BETA_DIVISORS: Mapping[str, int] = MappingProxyType({"lstm": 2, "transformer": 4, "tada": 4})
 
@@ -136,4 +140,93 @@ class VLPromptConfig:
             raise ValueError(
                 f"num_text_tokens is {self.num_text_tokens}, but a text has {clip.context_length} positions, of which "
                 f"its label needs 4; use at most {clip.context_length - 4}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideNetworkConfig:
+    """A network of ``side_width`` channels beside a frozen image tower (Wang and Wang, TDS-CLIP).
+
+    Its stem embeds the centre of ``num_local_frames`` frames with weight ``sme_beta`` and their differences with
+    ``sme_alpha``; ``stem_padding`` is 1 in the released code and 0 in Side4Video's. Layers ``td_first_layer`` to
+    ``td_last_layer``, the tower's last for None, have a TD-Adapter whose window is ``td_kernel`` segments. The variant
+    ``side4video`` has neither adapter, sees one frame a segment and pads nothing, whatever the fields about them say.
+
+    A ``linear`` head knows ``num_classes`` classes; a ``cosine`` head maps into CLIP's joint space, and ``fuse_frozen``
+    averages its scores with those of the frozen tower alone.
+    """
+
+    side_width: int = 320
+    variant: Literal["tds", "side4video"] = "tds"
+    num_local_frames: Literal[1, 3, 5] = 5
+    sme_alpha: float = 1.0
+    sme_beta: float = 1.0
+    td_adapter: TemporalDifferenceVariant = "pool"
+    td_kernel: Literal[3, 5, 7] = 3
+    td_first_layer: int = 0
+    td_last_layer: int | None = None
+    stem_padding: Literal[0, 1] = 1
+    head: Literal["linear", "cosine"] = "linear"
+    num_classes: int | None = None
+    fuse_frozen: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the width, and that the head has what it needs."""
+        if self.side_width < 1 or self.side_width % self.num_heads:
+            raise ValueError(
+                f"side_width is {self.side_width}; it must be at least 1 and, from {_HEAD_WIDTH} on, divisible by "
+                f"{self.num_heads}, its number of heads of about {_HEAD_WIDTH} channels"
+            )
+        if self.head == "linear":
+            self.require_num_classes()
+        if self.head == "linear" and self.fuse_frozen:
+            raise ValueError(
+                "head is 'linear' and fuse_frozen is on, but logits of classes cannot be averaged with cosines; choose "
+                "the cosine head"
+            )
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads of a block, of about 64 channels each."""
+        return max(1, self.side_width // _HEAD_WIDTH)
+
+    @property
+    def frames_per_segment(self) -> Literal[1, 3, 5]:
+        """Local frames that the network takes for each frame of a clip, its centre included."""
+        return 1 if self.variant == "side4video" else self.num_local_frames
+
+    @property
+    def padding(self) -> int:
+        """Pixels around a frame in the stem."""
+        return 0 if self.variant == "side4video" else self.stem_padding
+
+    def require_num_classes(self) -> int:
+        """Return the number of classes.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.num_classes is None or self.num_classes < 1:
+            raise ValueError(
+                f"head is 'linear' and num_classes is {self.num_classes}; a linear head needs at least 1 class, so set "
+                "num_classes, or choose the cosine head"
+            )
+        return self.num_classes
+
+    def check_fit(self, clip: ClipConfig) -> None:
+        """Check that an image tower has the layers of the TD-Adapters, and patches that the stem can match.
+
+        Raises:
+            ValueError: the layers are out of range, or padding would add patches.
+        """
+        last = clip.vision_layers - 1 if self.td_last_layer is None else self.td_last_layer
+        if not 0 <= self.td_first_layer <= last < clip.vision_layers:
+            raise ValueError(
+                f"td_first_layer is {self.td_first_layer} and td_last_layer is {self.td_last_layer}, but the image "
+                f"tower has layers 0 to {clip.vision_layers - 1}; choose a rising range of them"
+            )
+        if 2 * self.padding >= clip.patch_size_pixels:
+            raise ValueError(
+                f"stem_padding is {self.padding} and patches have {clip.patch_size_pixels} pixels, so that the stem "
+                "would cut more patches than the tower; set stem_padding to 0"
             )

@@ -32,8 +32,14 @@ class Asked:
     deadline_seconds: float | None
 
 
-def read_question(fields: Sequence[tuple[str, bytes]], *, label_sets: LabelSets, limits: FieldLimits) -> Asked:
-    """Read the text fields of a recognition.
+def read_question(
+    fields: Sequence[tuple[str, bytes]],
+    *,
+    label_sets: LabelSets,
+    limits: FieldLimits,
+    default_labels: tuple[Label, ...] | None = None,
+) -> Asked:
+    """Read the text fields of a recognition; ``default_labels`` are what is asked where no labels are given.
 
     Raises:
         MalformedRequestError: an unknown or repeated field, a wrong type, or text that is not UTF-8.
@@ -43,7 +49,7 @@ def read_question(fields: Sequence[tuple[str, bytes]], *, label_sets: LabelSets,
     texts = _decode(fields)
     given = {name: values[0] for name, values in texts.items()}
     question = Question(
-        labels=_read_choice(texts, label_sets=label_sets, limits=limits.labels),
+        labels=_read_choice(texts, label_sets=label_sets, limits=limits.labels, default_labels=default_labels),
         plan=ViewPlan.parse(given.get("views", "1x1")),
         top_k=_read_top_k(given.get("top_k", "5"), limits=limits.labels),
         fusion_lambda=_read_number(given, "lambda"),
@@ -71,7 +77,11 @@ def _decode(fields: Sequence[tuple[str, bytes]]) -> dict[str, list[str]]:
 
 
 def _read_choice(
-    texts: Mapping[str, Sequence[str]], *, label_sets: LabelSets, limits: LabelLimits
+    texts: Mapping[str, Sequence[str]],
+    *,
+    label_sets: LabelSets,
+    limits: LabelLimits,
+    default_labels: tuple[Label, ...] | None,
 ) -> tuple[Label, ...]:
     if "labels" in texts and "label_set" in texts:
         raise MalformedRequestError("both 'labels' and 'label_set' were given; give one of them")
@@ -79,6 +89,8 @@ def _read_choice(
         return parse_labels(_read_label_values(texts["labels"]), limits=limits)
     if "label_set" in texts:
         return label_sets.find(texts["label_set"][0]).labels
+    if default_labels is not None:
+        return default_labels
     raise MalformedRequestError("no labels were given; send 'labels' as a JSON list, or 'label_set' with a stored name")
 
 

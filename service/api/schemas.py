@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.labels import Label, Language
+from service.contract.languages import LanguagePlan
 from service.contract.manifest import Bundle
 from service.recognition.deadline import Stopwatch
 from service.recognition.label_sets import LabelSet
@@ -113,11 +114,11 @@ class CacheOut(Schema):
 
 
 class Answer(Schema):
-    """The answer of ``POST /recognize``."""
+    """The answer of ``POST /recognize``; ``fusion`` is null where the bundle's vocabulary is closed."""
 
     request_id: str
     bundle: BundleOut
-    fusion: FusionOut
+    fusion: FusionOut | None
     predictions: tuple[PredictionOut, ...]
     video: VideoOut
     frames: tuple[FrameOut, ...]
@@ -184,7 +185,8 @@ RECOGNIZE_FORM: dict[str, Any] = {
         "video": {"type": "string", "format": "binary", "description": "The video file."},
         "labels": {
             "type": "string",
-            "description": 'A JSON list of texts or {"en", "zh"} objects; or the field repeated, one label each.',
+            "description": 'A JSON list of texts or {"en", "zh"} objects; or the field repeated, one label each. '
+            "Without labels, a bundle of a closed vocabulary answers with all of its classes.",
         },
         "label_set": {"type": "string", "description": "The name of a stored label set, instead of labels."},
         "top_k": {"type": "integer", "minimum": 1, "default": 5, "description": "How many labels to return."},
@@ -204,11 +206,7 @@ def render_answer(recognition: Recognition, *, bundle: Bundle, request_id: str, 
     return Answer(
         request_id=request_id,
         bundle=BundleOut(name=bundle.manifest.name, digest=bundle.digest),
-        fusion=FusionOut(
-            fusion_lambda=recognition.languages.fusion_lambda,
-            languages=recognition.languages.languages,
-            tau=bundle.manifest.scoring.tau,
-        ),
+        fusion=_render_fusion(recognition.languages, tau=bundle.manifest.scoring.tau),
         predictions=tuple(PredictionOut.of(p, rank=rank) for rank, p in enumerate(recognition.predictions, start=1)),
         video=VideoOut(
             video_id=recognition.video_id,
@@ -240,3 +238,9 @@ def render_timings(stopwatch: Stopwatch) -> dict[str, float]:
     """Render the stages and their total in milliseconds."""
     seconds = {**stopwatch.seconds, "total": stopwatch.total_seconds}
     return {stage: round(duration * 1000, 3) for stage, duration in seconds.items()}
+
+
+def _render_fusion(languages: LanguagePlan | None, *, tau: float) -> FusionOut | None:
+    if languages is None:
+        return None
+    return FusionOut(fusion_lambda=languages.fusion_lambda, languages=languages.languages, tau=tau)

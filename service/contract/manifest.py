@@ -9,9 +9,11 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.contract.errors import BundleError
+from service.contract.errors import BundleError, LabelError
+from service.contract.labels import Label, reject_repeats
+from service.contract.sampling import NumLocalFrames, SamplingRule
 
 FORMAT_VERSION: Final = 1
 MANIFEST_NAME = "bundle.json"
@@ -73,11 +75,18 @@ class Preprocessing(Record):
 
 
 class Sampling(Record):
-    """Which frames of a video make a clip; ``frames_per_segment`` is 5 for ``tds`` and 1 otherwise."""
+    """Which frames of a video make a clip.
 
-    rule: Literal["segment_centres"]
+    Around each of the ``num_frames`` centres lies a window of ``num_local_frames``: 1, but for ``tds`` 3 or 5 as well.
+    The video graph takes frames [views, T, H, W, 3], or [views, T, n, H, W, 3] where a window has n > 1 frames.
+    ``frames_per_segment`` is the key's name in older bundles.
+    """
+
+    rule: SamplingRule
     num_frames: Positive
-    frames_per_segment: Positive = 1
+    num_local_frames: Annotated[
+        NumLocalFrames, Field(validation_alias=AliasChoices("num_local_frames", "frames_per_segment"))
+    ] = 1
 
 
 class TextTower(Record):
@@ -106,6 +115,21 @@ class Scoring(Record):
     fusion: Lambda
 
 
+class ClassLabel(Record):
+    """The name of one class of a closed vocabulary, in English, in Chinese, or in both."""
+
+    en: Annotated[str, Field(min_length=1)] | None = None
+    zh: Annotated[str, Field(min_length=1)] | None = None
+
+    def to_label(self) -> Label:
+        """Return the name as a label.
+
+        Raises:
+            LabelError: the class has no name.
+        """
+        return Label(self.en, self.zh)
+
+
 class Metric(Record):
     """One measured figure with the protocol that makes it mean something."""
 
@@ -127,13 +151,17 @@ class Provenance(Record):
 
 
 class Manifest(Record):
-    """Everything the service must know of a bundle."""
+    """Everything the service must know of a bundle.
+
+    With an open vocabulary the video graph gives features of the joint space, which are compared with labels. With a
+    closed one it gives ``frame_features`` [views, 1, classes], the logits of ``classes`` in their order.
+    """
 
     format_version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     method: Method
     backbone: str
-    vocabulary: Literal["open"]
+    vocabulary: Literal["open", "closed"]
     joint_dimension: Positive
     num_frame_features: Positive
     preprocessing: Preprocessing
@@ -142,6 +170,7 @@ class Manifest(Record):
     chinese: TextTower | None
     scoring: Scoring
     label_sets: tuple[str, ...] = ()
+    classes: tuple[ClassLabel, ...] = ()
     files: dict[FilePath, Digest]
     provenance: Provenance
 
@@ -153,6 +182,35 @@ class Manifest(Record):
                 f"lambda is {self.scoring.fusion.value}, but without a trained Chinese branch it must be 1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> "Manifest":
+        is_closed = self.vocabulary == "closed"
+        if is_closed != bool(self.classes):
+            raise ValueError(
+                f"vocabulary is {self.vocabulary!r} with {len(self.classes)} classes; a closed one has classes, an "
+                "open one has none"
+            )
+        if is_closed and (self.num_frame_features != 1 or self.scoring.fusion.value != 1.0):
+            raise ValueError(
+                f"vocabulary is 'closed', num_frame_features is {self.num_frame_features} and lambda is "
+                f"{self.scoring.fusion.value}; logits come one row a view and are not fused: both must be 1"
+            )
+        try:
+            reject_repeats(each.to_label() for each in self.classes)
+        except LabelError as error:
+            raise ValueError(f"classes: {error}") from error
+        return self
+
+    @property
+    def closed_vocabulary(self) -> tuple[Label, ...] | None:
+        """The classes, or None where the vocabulary is open."""
+        return tuple(each.to_label() for each in self.classes) or None
+
+    @property
+    def feature_dimension(self) -> int:
+        """Length of the vectors that the video graph gives: the joint space's, or one logit a class."""
+        return len(self.classes) or self.joint_dimension
 
     @property
     def has_chinese(self) -> bool:

@@ -14,7 +14,7 @@ from service.contract.decode import DecodedFrames, DecodeLimits, VideoInfo, Vide
 from service.contract.errors import ImpossibleRequestError, UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.preprocess import CROP_COUNTS, resize_and_crop
-from service.contract.sampling import sample_clips
+from service.contract.sampling import local_windows, sample_clips
 
 MAX_CLIPS = 10
 
@@ -62,10 +62,12 @@ class ViewPlan:
 class VideoViews:
     """The views of one video, clip by clip (view = clip * crops + crop), and which frames they show.
 
-    ``degraded`` says why the video is not whole; None for an intact one.
+    Each view is [T, S, S, 3], or [T, n, S, S, 3] where the sampling takes windows of n > 1 frames; ``indices`` and
+    ``time_seconds`` are those of the windows' centres. ``degraded`` says why the video is not whole; None for an intact
+    one.
     """
 
-    views: UInt8[np.ndarray, "V T S S 3"]
+    views: UInt8[np.ndarray, "V *frames S S 3"]
     indices: Int64[np.ndarray, "clips T"]
     time_seconds: Float64[np.ndarray, "clips T"]
     info: VideoInfo
@@ -82,11 +84,12 @@ def read_views(
 ) -> VideoViews:
     """Sample, decode, resize and crop the views of a video.
 
-    An intact video shorter than a clip repeats its frames; a damaged one must still yield the frames of a whole clip.
+    An intact video shorter than a clip or a window repeats its frames; a damaged one must still yield the frames of a
+    whole clip, and of a window. A frame that several windows show is decoded once.
 
     Raises:
         UnsupportedVideoError: not a container or codec that is accepted.
-        UndecodableVideoError: no video stream, or a damaged one with fewer usable frames than a clip takes.
+        UndecodableVideoError: no video stream, or a damaged one with fewer usable frames than a clip or a window takes.
         VideoTooLargeError: pixels, duration or frames exceed the limits.
     """
     decoded = decode_frames(
@@ -95,26 +98,35 @@ def read_views(
         transform=lambda frame: resize_and_crop(frame, preprocessing=preprocessing, num_crops=plan.num_crops),
         limits=limits,
     )
-    if decoded.degraded and decoded.info.num_frames < sampling.num_frames:
+    num_needed = max(sampling.num_frames, sampling.num_local_frames)
+    if decoded.degraded and decoded.info.num_frames < num_needed:
         raise UndecodableVideoError(
-            f"only {decoded.info.num_frames} frames can be used, {sampling.num_frames} are needed: {decoded.degraded}; "
+            f"only {decoded.info.num_frames} frames can be used, {num_needed} are needed: {decoded.degraded}; "
             "send an undamaged video"
         )
-    return _arrange(decoded, plan)
+    return _arrange(decoded, sampling, plan)
 
 
-def _sample(num_frames: int, sampling: Sampling, plan: ViewPlan) -> Int64[np.ndarray, "clips T"]:
-    return sample_clips(num_frames, num_frames_per_clip=sampling.num_frames, num_clips=plan.num_clips)
+def _sample(num_frames: int, sampling: Sampling, plan: ViewPlan) -> Int64[np.ndarray, "clips T n"]:
+    centres = sample_clips(
+        num_frames, num_frames_per_clip=sampling.num_frames, num_clips=plan.num_clips, rule=sampling.rule
+    )
+    return local_windows(centres, num_frames=num_frames, num_local_frames=sampling.num_local_frames)
 
 
-def _arrange(decoded: DecodedFrames, plan: ViewPlan) -> VideoViews:
+def _arrange(decoded: DecodedFrames, sampling: Sampling, plan: ViewPlan) -> VideoViews:
     """Split the frames into clips and put the crop axis before time."""
+    num_local_frames = sampling.num_local_frames
     clips = decoded.frames.reshape(plan.num_clips, -1, *decoded.frames.shape[1:])
-    views = np.ascontiguousarray(clips.swapaxes(1, 2)).reshape(plan.num_views, -1, *clips.shape[3:])
+    window = (num_local_frames,) if num_local_frames > 1 else ()
+    views = np.ascontiguousarray(clips.swapaxes(1, 2)).reshape(
+        plan.num_views, sampling.num_frames, *window, *clips.shape[3:]
+    )
+    centre = num_local_frames // 2
     return VideoViews(
         views=views,
-        indices=decoded.indices.reshape(plan.num_clips, -1),
-        time_seconds=decoded.time_seconds.reshape(plan.num_clips, -1),
+        indices=decoded.indices.reshape(plan.num_clips, -1, num_local_frames)[..., centre],
+        time_seconds=decoded.time_seconds.reshape(plan.num_clips, -1, num_local_frames)[..., centre],
         info=decoded.info,
         degraded=decoded.degraded,
     )

@@ -45,12 +45,12 @@ class CacheUse:
 
 @dataclass(frozen=True)
 class Recognition:
-    """The answer to one question about one video."""
+    """The answer to one question about one video; a closed vocabulary is scored in no language."""
 
     video_id: str
     info: VideoInfo
     degraded: str | None
-    languages: LanguagePlan
+    languages: LanguagePlan | None
     predictions: tuple[Prediction, ...]
     frames: tuple[SampledFrame, ...]
     cache: CacheUse

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from service.contract.classes import ClosedVocabulary, score_classes
 from service.contract.decode import DecodeLimits
 from service.contract.errors import ImpossibleRequestError
 from service.contract.labels import Label, LabelDictionary
@@ -61,7 +62,10 @@ class StoredVideo:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked about a video; ``fusion_lambda`` and ``template`` are the bundle's where they are None."""
+    """What is asked about a video; ``fusion_lambda`` and ``template`` are the bundle's where they are None.
+
+    Where a bundle's vocabulary is closed, its classes are asked for by name, and neither of the two can be chosen.
+    """
 
     labels: tuple[Label, ...]
     plan: ViewPlan = field(default_factory=ViewPlan)
@@ -102,6 +106,13 @@ class Recognizer:
         self._video_cache = video_cache
         self._dictionary = dictionary
         self._limits = limits
+        classes = bundle.manifest.closed_vocabulary
+        self._vocabulary = None if classes is None else ClosedVocabulary(classes)
+
+    @property
+    def classes(self) -> tuple[Label, ...] | None:
+        """The classes of a closed vocabulary, which are asked for where no labels are given; None for an open one."""
+        return None if self._vocabulary is None else self._vocabulary.classes
 
     async def recognize(
         self, video: StoredVideo, question: Question, *, deadline: Deadline, stopwatch: Stopwatch
@@ -111,6 +122,9 @@ class Recognizer:
         Raises:
             DuoActError: the request, the video, the engine or the deadline; see ``contract.errors``.
         """
+        self._check_views(question.plan)
+        if self._vocabulary is not None:
+            return await self._classify(video, question, self._vocabulary, deadline=deadline, stopwatch=stopwatch)
         with stopwatch.stage("labels"):
             labels = tuple(self._dictionary.complete(label) for label in question.labels)
             languages = self._settle(question, labels)
@@ -134,13 +148,48 @@ class Recognizer:
             warnings=(*languages.warnings, *fetched.warnings, *([seen.degraded] if seen.degraded else [])),
         )
 
+    async def _classify(
+        self,
+        video: StoredVideo,
+        question: Question,
+        vocabulary: ClosedVocabulary,
+        *,
+        deadline: Deadline,
+        stopwatch: Stopwatch,
+    ) -> Recognition:
+        """Rank classes by the logits that the video encoder gives; no text is embedded."""
+        with stopwatch.stage("labels"):
+            _refuse_text_options(question)
+            # In a thread: the search for the nearest names takes a while.
+            indices = await asyncio.to_thread(vocabulary.find, question.labels)
+        seen, was_cached = await self._see(video, question, deadline=deadline, stopwatch=stopwatch)
+        with stopwatch.stage("score"):
+            predictions, frames = predict(
+                score_classes(seen.features, indices=indices),
+                labels=tuple(vocabulary.classes[index] for index in indices),
+                video=seen,
+                top_k=question.top_k,
+                explain=question.explain,
+            )
+        return Recognition(
+            video_id=video.video_id,
+            info=seen.info,
+            degraded=seen.degraded,
+            languages=None,
+            predictions=predictions,
+            frames=frames,
+            cache=CacheUse(was_cached, 0, 0),
+            warnings=(*_warn_of_part(len(indices), vocabulary), *([seen.degraded] if seen.degraded else [])),
+        )
+
+    def _check_views(self, plan: ViewPlan) -> None:
+        if plan.num_views > self._limits.num_views:
+            raise ImpossibleRequestError(
+                f"views is {plan}, which makes {plan.num_views} views; at most {self._limits.num_views} are allowed"
+            )
+
     def _settle(self, question: Question, labels: tuple[Label, ...]) -> LanguagePlan:
         """Choose the languages of a question, so that an impossible one is refused before it costs anything."""
-        if question.plan.num_views > self._limits.num_views:
-            raise ImpossibleRequestError(
-                f"views is {question.plan}, which makes {question.plan.num_views} views; "
-                f"at most {self._limits.num_views} are allowed"
-            )
         return plan_languages(
             labels,
             requested_lambda=question.fusion_lambda,
@@ -201,3 +250,19 @@ class Recognizer:
             fusion_lambda=languages.fusion_lambda,
             weigh_words=languages.weigh_words,
         )
+
+
+def _refuse_text_options(question: Question) -> None:
+    for name, value in (("lambda", question.fusion_lambda), ("template", question.template)):
+        if value is not None:
+            raise ImpossibleRequestError(
+                f"{name} is {value!r}, but the vocabulary of this bundle is closed: its classes are not compared with "
+                f"text; leave {name} out"
+            )
+
+
+def _warn_of_part(num_asked: int, vocabulary: ClosedVocabulary) -> tuple[str, ...]:
+    num_classes = len(vocabulary.classes)
+    if num_asked == num_classes:
+        return ()
+    return (f"probabilities are among all {num_classes} classes of this bundle, of which {num_asked} are asked for",)

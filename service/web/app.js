@@ -8,6 +8,7 @@ import {
   clearErrors,
   readForm,
   renderChips,
+  renderHint,
   renderLambda,
   renderSource,
   showError,
@@ -47,7 +48,7 @@ function connectForm({ state, video }) {
     state.cancellation?.abort();
     byId("recognise").focus();
   });
-  byId("copy-curl").addEventListener("click", () => copyCurl(video));
+  byId("copy-curl").addEventListener("click", () => copyCurl({ state, video }));
   byId("labels").addEventListener("input", renderChips);
   for (const radio of document.querySelectorAll("input[name=source]")) radio.addEventListener("change", renderSource);
   byId("api-key").addEventListener("change", () => readService(state));
@@ -68,6 +69,7 @@ function redraw(language, { state, video }) {
   video.redraw();
   renderChips();
   renderSource();
+  renderHint(state.manifest);
   renderLambda(state.manifest);
   renderLabelSets(state.labelSets);
   if (state.manifest) renderBundle(state.manifest);
@@ -80,6 +82,7 @@ async function readService(state) {
     state.manifest = await readDocument("bundle", { key });
     clearError("key");
     renderBundle(state.manifest);
+    renderHint(state.manifest);
     // A choice made while the manifest was on its way stays.
     if (!byId("lambda").dataset.chosen) resetLambda(state);
   } catch (problem) {
@@ -105,7 +108,7 @@ function resetLambda(state) {
 async function submit({ state, video }) {
   if (state.cancellation) return;
   clearErrors();
-  const { fields, problems } = readForm();
+  const { fields, problems } = readForm(state.manifest);
   if (!video.file) problems.unshift({ field: "video", text: translate("needVideo") });
   showProblems(problems);
   if (problems.length) return;
@@ -187,9 +190,9 @@ function describe({ status, title, detail, requestId, retryAfter }) {
   return sentences.join(" ");
 }
 
-async function copyCurl(video) {
+async function copyCurl({ state, video }) {
   clearErrors();
-  const { fields, problems } = readForm();
+  const { fields, problems } = readForm(state.manifest);
   showProblems(problems);
   if (problems.length) return;
   const command = renderCurl(video.file?.name ?? "clip.mp4", fields, { hasKey: Boolean(byId("api-key").value) });

@@ -1,20 +1,30 @@
 /** What the service serves: the bundle's line with its facts, the default balance, and the stored label sets. */
 
 import { byId, element, showMessage } from "./dom.js";
-import { formatNumber, translate } from "./i18n.js";
+import { currentLanguage, formatNumber, translate } from "./i18n.js";
+import { labelTexts } from "./labels.js";
 
 /** Whether a manifest, if it is known, has a Chinese branch that was trained. */
 export function hasChinese(manifest) {
   return Boolean(manifest?.chinese?.trained);
 }
 
+/** Whether a manifest, if it is known, names the only labels there are. */
+export function isClosed(manifest) {
+  return manifest?.vocabulary === "closed";
+}
+
 /** Draw the line that says which bundle answers and, folded below it, what it was trained on and how well it did. */
 export function renderBundle(manifest) {
   const { name, method, backbone, sampling, provenance } = manifest;
-  const languages = translate(hasChinese(manifest) ? "bilingual" : "english");
+  const labels = isClosed(manifest)
+    ? translate("closedVocabulary", { count: manifest.classes.length })
+    : translate(hasChinese(manifest) ? "bilingual" : "english");
   const frames = translate("frameCount", { count: sampling.num_frames });
-  byId("bundle-line").textContent = [name, method, backbone, frames, languages].join(" · ");
+  byId("bundle-line").textContent = [name, method, backbone, frames, labels].join(" · ");
+  const classes = isClosed(manifest) ? [[translate("classes"), classNames(manifest.classes)]] : [];
   const facts = [
+    ...classes,
     [translate("recipe"), provenance.recipe],
     ...Object.entries(provenance.training_data).map(([key, value]) => [
       translate("trainedOn", { key }),
@@ -47,6 +57,10 @@ export function renderLabelSets(labelSets) {
     ),
   );
   document.querySelector("input[name=source][value=set]").disabled = labelSets.length === 0;
+}
+
+function classNames(classes) {
+  return classes.map((label) => labelTexts(label, currentLanguage())[0].text).join(", ");
 }
 
 function plainText(value) {

@@ -1,6 +1,6 @@
 /** The form: reading its fields into a request, showing what the typed labels mean, and errors beside their field. */
 
-import { hasChinese } from "./bundle.js";
+import { hasChinese, isClosed } from "./bundle.js";
 import { byId, element, showMessage } from "./dom.js";
 import { currentLanguage, formatNumber, translate } from "./i18n.js";
 import { labelTexts, labelValue, parseLabels } from "./labels.js";
@@ -21,13 +21,14 @@ const MESSAGES = { ...CONTROLS, label_set: "labels" };
 /**
  * Read the form.
  *
+ * @param {?object} manifest - the bundle's, or null while it is unknown; with a closed vocabulary no labels means all
  * @returns {{fields: [string, string][], problems: {field: string, text: string}[]}} the request's text fields as
  *   `POST /recognize` names them, and what must be mended first; the video is the caller's
  */
-export function readForm() {
+export function readForm(manifest) {
   const problems = [];
-  const fields = [readLabels(problems)];
-  if (byId("lambda").dataset.chosen) fields.push(["lambda", byId("lambda").value]);
+  const fields = readLabels(problems, { isOptional: isClosed(manifest) });
+  if (byId("lambda").dataset.chosen && !isClosed(manifest)) fields.push(["lambda", byId("lambda").value]);
   fields.push(["views", byId("views").value], ["top_k", byId("top-k").value]);
   if (!/^[1-9]\d*$/.test(byId("top-k").value)) problems.push({ field: "top_k", text: translate("badTopK") });
   return { fields, problems };
@@ -78,12 +79,19 @@ export function renderLambda(manifest) {
   const slider = byId("lambda");
   const isChosen = Boolean(slider.dataset.chosen);
   const value = formatNumber(Number(slider.value), 2);
+  const isFixed = !hasChinese(manifest) || isClosed(manifest);
+  const fixed = isClosed(manifest) ? "lambdaUnused" : "lambdaFixed";
   const key = isChosen ? "lambdaChosen" : "lambdaDefault";
-  const text = manifest ? translate(hasChinese(manifest) ? key : "lambdaFixed", { value }) : "";
-  slider.disabled = !hasChinese(manifest);
+  const text = manifest ? translate(isFixed ? fixed : key, { value }) : "";
+  slider.disabled = isFixed;
   slider.setAttribute("aria-valuetext", text);
   byId("lambda-value").textContent = text;
   byId("lambda-reset").hidden = !isChosen;
+}
+
+/** Say what may be typed as labels: anything, or some of the classes of a closed vocabulary. */
+export function renderHint(manifest) {
+  byId("labels-hint").textContent = translate(isClosed(manifest) ? "classesHint" : "labelsHint");
 }
 
 /** Show the text area or the list of stored sets, as chosen. */
@@ -98,10 +106,11 @@ export function usesStoredSet() {
   return document.querySelector("input[name=source]:checked").value === "set";
 }
 
-function readLabels(problems) {
-  if (usesStoredSet()) return ["label_set", byId("label-set").value];
+function readLabels(problems, { isOptional }) {
+  if (usesStoredSet()) return [["label_set", byId("label-set").value]];
   const { labels, problem } = parseLabels(byId("labels").value);
   if (problem) problems.push({ field: "labels", text: translate(problem.key, problem.values) });
+  else if (!labels.length && isOptional) return [];
   else if (!labels.length) problems.push({ field: "labels", text: translate("needLabels") });
-  return ["labels", JSON.stringify(labels.map(labelValue))];
+  return [["labels", JSON.stringify(labels.map(labelValue))]];
 }

@@ -15,7 +15,7 @@ import { labelTexts } from "./labels.js";
 export function renderAnswer(container, answer, { selected, onSelect, onSeek }) {
   container.replaceChildren(
     ...renderNotices(answer),
-    renderPredictions(answer.predictions, { selected, onSelect }),
+    renderPredictions(answer, { selected, onSelect }),
     renderFrames(answer, { prediction: answer.predictions[selected], onSeek }),
     renderTimings(answer.timings_ms),
     renderFacts(answer),
@@ -35,17 +35,19 @@ function renderNotices(answer) {
   return [...degraded, ...warnings];
 }
 
-function renderPredictions(predictions, { selected, onSelect }) {
+function renderPredictions({ predictions, fusion }, { selected, onSelect }) {
   const list = element("ol", { className: "predictions", aria: { label: translate("ranking") } });
   predictions.forEach((prediction, index) => {
-    const button = renderPrediction(prediction, { isSelected: index === selected });
+    const button = renderPrediction(prediction, { isSelected: index === selected, isCompared: Boolean(fusion) });
     button.addEventListener("click", () => onSelect(index));
     list.append(element("li", {}, button));
   });
-  return element("div", {}, list, element("p", { className: "hint" }, translate("similarityHint")));
+  // Classes of a closed vocabulary are not compared with text.
+  const hint = fusion ? "similarityHint" : "classHint";
+  return element("div", {}, list, element("p", { className: "hint" }, translate(hint)));
 }
 
-function renderPrediction(prediction, { isSelected }) {
+function renderPrediction(prediction, { isSelected, isCompared }) {
   const texts = labelTexts(prediction.label, currentLanguage()).map(({ language, text }, index) =>
     element("span", { className: index ? "label-second" : "label-first", lang: language }, text),
   );
@@ -56,12 +58,16 @@ function renderPrediction(prediction, { isSelected }) {
     element("span", { className: "label-texts" }, ...texts),
     element("span", { className: "probability" }, formatPercent(prediction.probability)),
     bar(prediction.probability, "probability-bar"),
-    element(
-      "span",
-      { className: "similarities" },
-      element("span", {}, translate("similarityEn", { value: formatSimilarity(prediction.similarity_en) })),
-      element("span", {}, translate("similarityZh", { value: formatSimilarity(prediction.similarity_zh) })),
-    ),
+    ...(isCompared ? [renderSimilarities(prediction)] : []),
+  );
+}
+
+function renderSimilarities(prediction) {
+  return element(
+    "span",
+    { className: "similarities" },
+    element("span", {}, translate("similarityEn", { value: formatSimilarity(prediction.similarity_en) })),
+    element("span", {}, translate("similarityZh", { value: formatSimilarity(prediction.similarity_zh) })),
   );
 }
 
@@ -137,7 +143,7 @@ function renderFacts(answer) {
     video.codec,
     `${video.width} x ${video.height}`,
     formatSeconds(video.duration_seconds),
-    `λ ${formatNumber(fusion.lambda, 2)}`,
+    fusion ? `λ ${formatNumber(fusion.lambda, 2)}` : "",
     cache?.video === "hit" ? translate("cached") : "",
     translate("requestId", { id: answer.request_id }),
   ];

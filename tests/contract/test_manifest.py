@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from service.contract.errors import BundleError
+from service.contract.labels import Label
 from service.contract.manifest import Manifest, open_bundle, parse_manifest, render_manifest
-from tests.bundles import ENGLISH_ONLY, manifest_fields, write_bundle
+from tests.bundles import CLASSIFIER, ENGLISH_ONLY, manifest_fields, write_bundle
 
 DIGEST = "0" * 64
 
@@ -52,7 +53,14 @@ def test_chinese_counts_only_if_it_is_trained(changes: dict[str, Any], expected:
         ("name", "../demo", "name: String should match pattern"),
         ("name", "x" * 65, "name: String should match pattern"),
         ("method", "magic", "method: Input should be 'dual_semantic'"),
-        ("vocabulary", "closed", "vocabulary: Input should be 'open'"),
+        ("vocabulary", "half", "vocabulary: Input should be 'open' or 'closed'"),
+        (
+            "vocabulary",
+            "closed",
+            "vocabulary is 'closed' with 0 classes; a closed one has classes, an open one has none",
+        ),
+        ("classes", [{"en": "growing"}], "vocabulary is 'open' with 1 classes; a closed one has classes"),
+        ("classes", [{"en": ""}], r"classes\.0\.en: String should have at least 1 character"),
         ("joint_dimension", 0, "joint_dimension: Input should be greater than 0"),
         ("num_frame_features", -1, "num_frame_features: Input should be greater than 0"),
         (
@@ -65,7 +73,9 @@ def test_chinese_counts_only_if_it_is_trained(changes: dict[str, Any], expected:
         ("preprocessing.resize_size", 7, "preprocessing: .*resize_size 7 is smaller than input_size 8"),
         ("preprocessing.mean", [0.5, 0.5], r"preprocessing\.mean\.2: Field required"),
         ("preprocessing.mean", [0.5, 0.5, "NaN"], r"preprocessing\.mean\.2: Input should be a finite number"),
-        ("sampling.rule", "random", r"sampling\.rule: Input should be 'segment_centres'"),
+        ("sampling.rule", "random", r"sampling\.rule: Input should be 'segment_centres', 'segment_starts' or"),
+        ("sampling.num_local_frames", 2, r"sampling\.num_local_frames: Input should be 1, 3 or 5"),
+        ("sampling.frames_per_segment", 2, r"sampling\.frames_per_segment: Input should be 1, 3 or 5"),
         ("sampling.num_frames", 0, r"sampling\.num_frames: Input should be greater than 0"),
         ("english.digest", "abc", r"english\.digest: String should match pattern"),
         ("english.template", "a video", r"english\.template: .*template 'a video' must contain exactly one {}"),
@@ -87,6 +97,43 @@ def test_impossible_value_is_refused_by_name(path: str, value: object, message: 
     with pytest.raises(BundleError, match=message) as error:
         parse_manifest(json.dumps(changed(path, value)), source="demo/bundle.json")
     assert str(error.value).startswith("demo/bundle.json is not a valid manifest: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_frame_features": 4}, r"num_frame_features is 4 and lambda is 1\.0; .* both must be 1"),
+        (
+            {"chinese": manifest_fields()["chinese"], "scoring": manifest_fields()["scoring"]},
+            r"num_frame_features is 1 and lambda is 0\.5; .* both must be 1",
+        ),
+        ({"classes": [{"en": "Growing"}, {"en": "growing"}]}, "classes: label 'growing' is given twice, at 1 and 2"),
+        ({"classes": [{"en": "growing"}, {}]}, "classes: a label has neither English nor Chinese text"),
+    ],
+)
+def test_impossible_classifier_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        parse_manifest(json.dumps(manifest_fields(**(CLASSIFIER | changes))), source="bundle.json")
+
+
+def test_a_classifier_names_its_classes_and_gives_a_logit_for_each() -> None:
+    manifest = Manifest.model_validate(manifest_fields(**CLASSIFIER))
+    labels = (Label("moving left", "向左移动"), Label("moving right", "向右移动"), Label("growing", "变大"))
+    assert (manifest.closed_vocabulary, manifest.feature_dimension) == (labels, 3)
+    assert parse_manifest(render_manifest(manifest), source="bundle.json") == manifest
+
+
+def test_an_open_vocabulary_has_no_classes() -> None:
+    manifest = Manifest.model_validate(manifest_fields())
+    assert (manifest.closed_vocabulary, manifest.feature_dimension) == (None, 16)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"), [({}, 1), ({"frames_per_segment": 1}, 1), ({"frames_per_segment": 5}, 5)]
+)
+def test_a_bundle_says_how_many_local_frames_it_takes_or_takes_one(keys: dict[str, int], expected: int) -> None:
+    sampling = {"rule": "segment_centres", "num_frames": 4, **keys}
+    assert Manifest.model_validate(manifest_fields(sampling=sampling)).sampling.num_local_frames == expected
 
 
 @pytest.mark.parametrize("name", sorted(manifest_fields()))

@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.contract.decode import decode_frames
 from service.contract.errors import ImpossibleRequestError, UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
+from service.contract.sampling import NumLocalFrames, local_windows, sample_clips
 from service.contract.views import VideoViews, ViewPlan, read_views
 from tests.videos import Encoding, cut, read_number, write_numbered_video
 
@@ -21,9 +23,14 @@ PREPROCESSING = Preprocessing(
 
 
 def read(
-    path: Path, *, plan: str = "1x1", num_frames: int = 4, preprocessing: Preprocessing = PREPROCESSING
+    path: Path,
+    *,
+    plan: str = "1x1",
+    num_frames: int = 4,
+    num_local_frames: NumLocalFrames = 1,
+    preprocessing: Preprocessing = PREPROCESSING,
 ) -> VideoViews:
-    sampling = Sampling(rule="segment_centres", num_frames=num_frames)
+    sampling = Sampling(rule="segment_centres", num_frames=num_frames, num_local_frames=num_local_frames)
     return read_views(path, preprocessing=preprocessing, sampling=sampling, plan=ViewPlan.parse(plan))
 
 
@@ -51,6 +58,37 @@ def test_three_crops_show_the_left_the_centre_and_the_right(tmp_path: Path) -> N
     assert (right[4, -4] > 127).tolist() == [False, True, False]
 
 
+def test_a_view_of_windows_shows_the_frames_around_its_centres(tmp_path: Path) -> None:
+    views = read(write_numbered_video(tmp_path / "clip.mp4", num_frames=8), plan="2x3", num_local_frames=5)
+    assert views.views.shape == (6, 4, 5, 64, 64, 3)
+    numbers = [[[read_number(frame) for frame in window] for window in view] for view in views.views]
+    first = [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4], [2, 3, 4, 5, 6], [4, 5, 6, 7, 7]]
+    second = [[0, 0, 1, 2, 3], [1, 2, 3, 4, 5], [3, 4, 5, 6, 7], [5, 6, 7, 7, 7]]
+    assert numbers == [first] * 3 + [second] * 3
+    assert views.indices.tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    assert views.time_seconds.ravel().tolist() == pytest.approx([0, 0.08, 0.16, 0.24, 0.04, 0.12, 0.2, 0.28])
+
+
+def test_a_frame_of_several_windows_is_decoded_once(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def transform(frame: np.ndarray) -> np.ndarray:
+        seen.append(read_number(frame))
+        return frame
+
+    centres = sample_clips(16, num_frames_per_clip=8, num_clips=1)
+    windows = local_windows(centres, num_frames=16, num_local_frames=5)
+    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=16)
+    decoded = decode_frames(path, select=lambda _: windows.ravel(), transform=transform)
+    assert (len(decoded.frames), sorted(seen)) == (40, list(range(16)))
+
+
+def test_a_video_shorter_than_a_window_stands_still_at_its_ends(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=1)
+    views = read(path, num_frames=2, num_local_frames=3).views
+    assert [[read_number(frame) for frame in window] for window in views[0]] == [[0, 0, 0], [0, 0, 0]]
+
+
 def test_a_short_video_repeats_its_frames(tmp_path: Path) -> None:
     views = read(write_numbered_video(tmp_path / "clip.mp4", num_frames=2))
     assert [read_number(frame) for frame in views.views[0]] == [0, 0, 1, 1]
@@ -71,6 +109,12 @@ def test_a_damaged_video_with_fewer_frames_than_a_clip_is_refused(tmp_path: Path
     reason = r"only \d+ frames can be used, 32 are needed: the file is (cut|damaged or cut) off"
     with pytest.raises(UndecodableVideoError, match=reason):
         read(cut(path, fraction=0.5), num_frames=32)
+
+
+def test_a_damaged_video_with_fewer_frames_than_a_window_is_refused(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "clip.avi", num_frames=8, encoding=Encoding("mpeg4"))
+    with pytest.raises(UndecodableVideoError, match=r"only [1-4] frames can be used, 5 are needed: the file is"):
+        read(cut(path, fraction=0.9), num_frames=1, num_local_frames=5)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1x1", (1, 1)), ("4x3", (4, 3)), ("10x1", (10, 1))])

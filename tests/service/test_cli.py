@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from service.__main__ import main
 from service.cli import app
-from tests.tiny_graphs import write_tiny_bundle
+from tests.tiny_graphs import write_tiny_bundle, write_tiny_classifier
 from tests.videos import write_numbered_video
 
 LABELS = "moving left, running，跳"
@@ -101,6 +101,27 @@ def test_stored_label_set_is_found_by_name(bundle: Path, video: Path) -> None:
     arguments = ("--label-set", "shapes", "--lambda", 1, "--json")
     code, out, _ = run("recognize", video, "--bundle", bundle, *arguments)
     assert (code, len(json.loads(out)["predictions"])) == (0, 3)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_classifier(tmp_path_factory.mktemp("bundles") / "classifier")
+
+
+def test_classifier_ranks_its_own_classes(classifier: Path, video: Path) -> None:
+    code, out, _ = run("recognize", video, "--bundle", classifier, "--json")
+    answer = json.loads(out)
+    assert (code, answer["fusion"], [frame["index"] for frame in answer["frames"]]) == (0, None, [2, 7, 12, 16])
+    assert {each["label"]["en"] for each in answer["predictions"]} == {"moving left", "moving right", "growing"}
+    assert sum(each["probability"] for each in answer["predictions"]) == pytest.approx(1.0)
+
+
+def test_classifier_says_that_its_vocabulary_is_closed(classifier: Path, video: Path) -> None:
+    code, out, _ = run("recognize", video, "--bundle", classifier, "--labels", "growing")
+    assert (code, "growing / 变大" in out, "closed vocabulary;" in out) == (0, True, True)
+    assert "warning: probabilities are among all 3 classes of this bundle" in out
+    refused, _, error = run("recognize", video, "--bundle", classifier, "--labels", "shrinking")
+    assert (refused, "closed, with 3 classes" in error) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.contract.manifest import Sampling
 from tests.training.fine_tuned import FINE_TUNED, PROMPTED, VL_PROMPTS
+from tests.training.side import side_config
 from tests.training.tiny import CHINESE, CLIP, MODEL, PROMPTS, RECIPE
 from training.config import FitConfig, ModelConfig
 
@@ -25,6 +27,13 @@ def test_clip_sizes_divide_each_other(whole: str, part: str) -> None:
 def test_chinese_heads_divide_the_width() -> None:
     with pytest.raises(ValueError, match="width is 16 and num_heads is 5, but num_heads must divide width"):
         replace(CHINESE, num_heads=5)
+
+
+def test_sampling_follows_the_config() -> None:
+    assert MODEL.sampling == Sampling(rule="segment_centres", num_frames=4, num_local_frames=1)
+    config = side_config(num_local_frames=3)
+    config = replace(config, sampling_rule="rounded_segments")
+    assert config.sampling == Sampling(rule="rounded_segments", num_frames=4, num_local_frames=3)
 
 
 def test_clip_has_frames() -> None:
@@ -96,6 +105,7 @@ def test_config_without_adapters_is_vanilla(config: ModelConfig) -> None:
         ({"adam_eps": 0.0}, "adam_eps is 0.0; it must be above 0"),
         ({"max_gradient_norm": 0.0}, "max_gradient_norm is 0.0; both must be above 0"),
         ({"clips_per_pass": 0}, "clips_per_pass is 0; it must be at least 1, or null for all at once"),
+        ({"repeated_augmentation": 0}, "repeated_augmentation is 0; it must be at least 1"),
     ],
 )
 def test_fit_has_possible_rates(changes: dict[str, object], message: str) -> None:
@@ -125,7 +135,7 @@ def test_contrastive_loss_takes_whole_clips_together(changes: dict[str, object],
         ),
         (
             {"method": "vanilla", "temporal_prompts": None, "tune_image_tower": True},
-            "temporal_prompts is None and tune_image_tower is True; only dual_semantic has these",
+            "temporal_prompts is None and tune_image_tower is True; only dual_semantic has these, and tds the last",
         ),
     ],
 )

@@ -35,6 +35,14 @@ def test_cutmix_takes_one_box_of_all_frames_from_the_partner() -> None:
     assert not frames[0].any()
 
 
+def test_cutmix_takes_the_same_box_of_all_local_frames() -> None:
+    frames = torch.zeros(2, 3, 5, 4, 4, 3, dtype=torch.uint8)
+    frames[1] = 9
+    mixed = mix_frames(frames, frames[ORDER], mix=Mix(ORDER, 0.75, (1, 0, 3, 2)))
+    picture = torch.tensor([[0, 9, 9, 0], [0, 9, 9, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=torch.uint8)
+    assert torch.equal(mixed[0], picture[:, :, None].expand(3, 5, 4, 4, 3))
+
+
 def test_targets_are_shared_as_the_pictures_are() -> None:
     targets = torch.eye(2)
     assert mix_targets(targets, targets[ORDER], mix=Mix(ORDER, 0.75, None)).tolist() == [[0.75, 0.25], [0.25, 0.75]]

@@ -68,8 +68,9 @@ def test_bad_setting_is_named(key: str, text: str, message: str) -> None:
 def test_settings_of_a_model_are_those_of_its_records() -> None:
     assert sorted(list_settings(ModelConfig())) == [
         "aggregation", "beta", "beta_layout", "beta_units", "beta_width", "fusion", "global_prompts", "mode",
-        "num_frames", "num_global_prompts", "projection_init", "renormalise", "residual", "supervision", "tau",
-        "template_en", "template_zh", "tune_image_tower", "vl_prompts", "word_set", "zero_init_beta",
+        "num_frames", "num_global_prompts", "projection_init", "renormalise", "residual", "sampling_rule", "side",
+        "supervision", "tau", "template_en", "template_zh", "tune_image_tower", "vl_prompts", "word_set",
+        "zero_init_beta",
     ]  # fmt: skip
 
 

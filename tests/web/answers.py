@@ -13,7 +13,7 @@ MANIFEST: dict[str, Any] = {
     "name": "demo",
     "method": "dual_semantic",
     "backbone": "tiny",
-    "sampling": {"rule": "segment_centres", "num_frames": 4, "frames_per_segment": 1},
+    "sampling": {"rule": "segment_centres", "num_frames": 4, "num_local_frames": 1},
     "chinese": {"trained": True},
     "scoring": {"fusion": {"value": 0.5, "chosen": "validation"}},
     "provenance": {

@@ -321,3 +321,23 @@ async def test_every_control_has_a_name(page: Page, clip: Path) -> None:
     assert not re.findall(
         r"- (?:button|textbox|slider|combobox|spinbutton|radio|link)(?: \[.*\])?:?$", tree, re.MULTILINE
     )
+
+
+async def test_closed_vocabulary_needs_no_labels_and_compares_no_text(page: Page, stub: Stub, clip: Path) -> None:
+    classes = [{"en": "moving left", "zh": "向左移动"}, {"en": "growing", "zh": None}]
+    stub.manifest = stub.manifest | {"vocabulary": "closed", "classes": classes}
+    predictions = [
+        {"rank": 1, "label": classes[0], "probability": 0.75, "score": 2.5, "similarity_en": None,
+         "similarity_zh": None, "frame_weights": [0.25] * 4}
+    ]  # fmt: skip
+    stub.answer = recognition(fusion=None, predictions=predictions)
+    await page.reload()
+    await expect(page.locator("#bundle-line")).to_contain_text("closed vocabulary of 2 classes")
+    await expect(page.locator("#bundle-facts")).to_contain_text("moving left, growing")
+    await expect(page.locator("#labels-hint")).to_contain_text("leave this empty for all of them")
+    await expect(page.locator("#lambda")).to_be_disabled()
+    await _recognise(page, clip, labels="")
+    await expect(page.locator(".prediction")).to_have_text("1moving left向左移动75.0 %")
+    assert [name for name, _ in stub.received[0]] == ["views", "top_k", "explain", "video"]
+    await page.click("[data-language=zh]")
+    await expect(page.locator("#labels-hint")).to_contain_text("留空表示全部")

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from torch.utils.data import Dataset
 
+from service.contract.manifest import Sampling
+from service.contract.sampling import local_windows
 from training.config import AugmentConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.augment import augment_clip
@@ -23,23 +25,33 @@ from training.errors import DataError
 
 @dataclass(frozen=True)
 class Draw:
-    """Which video is drawn in which epoch, which decide the random choices, and whether it is played backwards."""
+    """Which video is drawn, in which epoch and at which repetition of its batch; these decide the random choices.
+
+    ``backwards`` says whether it is played backwards.
+    """
 
     epoch: int
     index: int
     backwards: bool = False
+    repeat: int = 0
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """What the random choices follow from, beside the seed of the run."""
+        # The 0 keeps repetitions apart from the other draws of a run, which are seeded with fewer numbers.
+        return (self.epoch, self.index, 0, self.repeat) if self.repeat else (self.epoch, self.index)
 
 
 @dataclass(frozen=True)
 class TrainingClip:
-    """One augmented clip with its label."""
+    """One augmented clip with its label: [T, S, S, 3], or [T, n, S, S, 3] where windows have n > 1 frames."""
 
-    frames: UInt8[np.ndarray, "T S S 3"]
+    frames: UInt8[np.ndarray, "*frames S S 3"]
     label_id: int
 
 
 class TrainingClips(Dataset[TrainingClip]):
-    """Draw clips of videos; a draw's random choices follow from the seed, the epoch and the video alone."""
+    """Draw clips of videos; a draw's random choices follow from the seed and the draw alone."""
 
     def __init__(
         self,
@@ -48,12 +60,12 @@ class TrainingClips(Dataset[TrainingClip]):
         label_ids: Int64[np.ndarray, " N"],
         mirrored: Int64[np.ndarray, " L"],
         opposites: Int64[np.ndarray, " L"],
-        num_frames: int,
+        sampling: Sampling,
         size_pixels: int,
         augment: AugmentConfig,
         seed: int,
     ) -> None:
-        """Join frames with the labels of the same videos.
+        """Join frames with the labels of the same videos; frames are drawn at random in the numbers of ``sampling``.
 
         Raises:
             ValueError: the numbers of videos and labels differ.
@@ -63,7 +75,7 @@ class TrainingClips(Dataset[TrainingClip]):
         self._source = source
         self._label_ids = label_ids
         self._opposites = opposites
-        self._num_frames = num_frames
+        self._sampling = sampling
         self._seed = seed
         self._augment = partial(augment_clip, mirrored=mirrored, size_pixels=size_pixels, config=augment)
 
@@ -73,13 +85,23 @@ class TrainingClips(Dataset[TrainingClip]):
 
     def __getitem__(self, draw: Draw) -> TrainingClip:
         """Sample and augment one clip; a draw and its backward twin show the same frames."""
-        generator = np.random.default_rng((self._seed, draw.epoch, draw.index))
-        select = partial(sample_random_clip, num_frames_per_clip=self._num_frames, generator=generator)
-        frames = self._source.read(draw.index, select=select)
+        generator = np.random.default_rng((self._seed, *draw.seeds))
+        frames = self._source.read(draw.index, select=partial(self._select, generator=generator))
         clip, label_id = self._augment(frames, label_id=int(self._label_ids[draw.index]), generator=generator)
         if draw.backwards:
-            return TrainingClip(np.ascontiguousarray(clip[::-1]), int(self._opposites[label_id]))
-        return TrainingClip(clip, label_id)
+            # Time runs backwards inside the windows too.
+            clip, label_id = np.ascontiguousarray(clip[::-1]), int(self._opposites[label_id])
+        return TrainingClip(self._split_windows(clip), label_id)
+
+    def _select(self, num_frames: int, *, generator: np.random.Generator) -> Int64[np.ndarray, " frames"]:
+        """Draw the centres and list the frames of their windows."""
+        centres = sample_random_clip(num_frames, num_frames_per_clip=self._sampling.num_frames, generator=generator)
+        return local_windows(centres, num_frames=num_frames, num_local_frames=self._sampling.num_local_frames).ravel()
+
+    def _split_windows(self, clip: UInt8[np.ndarray, "frames S S 3"]) -> UInt8[np.ndarray, "*frames S S 3"]:
+        if self._sampling.num_local_frames == 1:
+            return clip
+        return clip.reshape(self._sampling.num_frames, self._sampling.num_local_frames, *clip.shape[1:])
 
 
 def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num_workers: int) -> TrainingClips:
@@ -104,7 +126,7 @@ def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num
         label_ids=np.searchsorted(learned, [each.label_id for each in annotations]),
         mirrored=mirrored_label_ids(labels),
         opposites=opposites,
-        num_frames=recipe.model.num_frames,
+        sampling=recipe.model.sampling,
         size_pixels=recipe.model.preprocessing.input_size,
         augment=recipe.augment,
         seed=recipe.fit.seed,
@@ -121,4 +143,5 @@ def _open_frames(recipe: Recipe, *, videos: tuple[Path, ...], cache_dir: Path, n
         max_frames=recipe.fit.max_cached_frames,
         limit_bytes=recipe.fit.frame_cache_bytes,
         num_workers=num_workers,
+        keep_whole=recipe.model.num_local_frames > 1,
     )

@@ -85,19 +85,22 @@ def store_frames(
     max_frames: int,
     limit_bytes: int,
     num_workers: int,
+    keep_whole: bool = False,
 ) -> StoredFrames:
     """Decode videos with several processes into a file of ``directory``, or open the file that an earlier call wrote.
 
-    Of a longer video ``max_frames`` evenly spread frames are kept.
+    Of a longer video ``max_frames`` evenly spread frames are kept; with ``keep_whole``, which windows of consecutive
+    frames need, it is refused.
 
     Raises:
-        DataError: the frames take more than ``limit_bytes``, or videos do not decode; those are named.
+        DataError: the frames take more than ``limit_bytes``, a video is too long to be kept whole, or videos do not
+            decode; those are named.
     """
-    name = _key(videos, preprocessing=preprocessing, max_frames=max_frames)
+    name = _key(videos, preprocessing=preprocessing, max_frames=max_frames, keep_whole=keep_whole)
     index_path, pixels_path = directory / f"{name}.npy", directory / f"{name}.frames"
     if not index_path.is_file():
         directory.mkdir(parents=True, exist_ok=True)
-        read = partial(_read_evenly, preprocessing=preprocessing, max_frames=max_frames)
+        read = partial(_read_evenly, preprocessing=preprocessing, max_frames=max_frames, keep_whole=keep_whole)
         shapes = _write_frames(_map(read, videos, num_workers=num_workers), path=pixels_path, limit_bytes=limit_bytes)
         # Written last: without the index the pixels do not count.
         unfinished = index_path.with_suffix(".partial.npy")
@@ -143,12 +146,26 @@ def _map(read: Callable[[Path], Frames | str], videos: Sequence[Path], *, num_wo
             yield from pool.map(read, videos[first : first + batch], chunksize=4)
 
 
-def _read_evenly(video: Path, *, preprocessing: Preprocessing, max_frames: int) -> Frames | str:
+def _read_evenly(video: Path, *, preprocessing: Preprocessing, max_frames: int, keep_whole: bool) -> Frames | str:
     """Decode a video; a problem comes back as a sentence, so that one run names all bad videos."""
+    select = (
+        partial(_take_all, video=video, max_frames=max_frames)
+        if keep_whole
+        else partial(_spread, max_frames=max_frames)
+    )
     try:
-        return _decode(video, select=partial(_spread, max_frames=max_frames), preprocessing=preprocessing)
+        return _decode(video, select=select, preprocessing=preprocessing)
     except VideoError as error:
         return f"{video}: {error}"
+
+
+def _take_all(num_frames: int, *, video: Path, max_frames: int) -> Int64[np.ndarray, " N"]:
+    if num_frames > max_frames:
+        raise DataError(
+            f"{video} has {num_frames} frames and max_cached_frames is {max_frames}; windows of consecutive frames "
+            "need whole videos: raise max_cached_frames, or set frame_cache_bytes to 0 to decode every clip anew"
+        )
+    return np.arange(num_frames)
 
 
 def _spread(num_frames: int, *, max_frames: int) -> Int64[np.ndarray, " N"]:
@@ -167,8 +184,11 @@ def _resize(frame: UInt8[np.ndarray, "H W 3"], *, preprocessing: Preprocessing) 
     return np.asarray(image)
 
 
-def _key(videos: Sequence[Path], *, preprocessing: Preprocessing, max_frames: int) -> str:
+def _key(videos: Sequence[Path], *, preprocessing: Preprocessing, max_frames: int, keep_whole: bool) -> str:
     """Name the file after all that decides its content."""
     files = [(str(video), video.stat().st_size, video.stat().st_mtime_ns) for video in videos]
-    text = json.dumps([files, preprocessing.model_dump(mode="json"), max_frames])
+    settings: list[object] = [files, preprocessing.model_dump(mode="json"), max_frames]
+    if keep_whole:
+        settings.append("whole")
+    text = json.dumps(settings)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -16,9 +16,9 @@ from training.errors import DataError
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Clips and their labels; ``frames`` are upright RGB at the model's input size."""
+    """Clips and their labels; ``frames`` are upright RGB at the model's input size, as in ``TrainingClip``."""
 
-    frames: UInt8[Tensor, "B T S S 3"]
+    frames: UInt8[Tensor, "B *frames S S 3"]
     label_ids: Int64[Tensor, " B"]
 
     def to(self, device: torch.device) -> "ClipBatch":
@@ -32,7 +32,8 @@ class BatchPlan:
 
     ``batch_size`` counts the clips of all processes together; process ``rank`` of ``num_processes`` takes every
     ``num_processes``-th clip of each batch. With ``reversed_twins`` a batch holds half as many videos, each of them
-    forwards and backwards.
+    forwards and backwards. With ``repeated_augmentation`` R each video is drawn R times for the same batch, which holds
+    so many fewer videos (Hoffer et al. 2020); an epoch then has R times as many steps.
     """
 
     num_videos: int
@@ -40,6 +41,7 @@ class BatchPlan:
     num_epochs: int
     seed: int
     reversed_twins: bool = False
+    repeated_augmentation: int = 1
     rank: int = 0
     num_processes: int = 1
 
@@ -47,7 +49,8 @@ class BatchPlan:
         """Check that there is a whole batch and that processes share it evenly.
 
         Raises:
-            DataError: fewer videos than a batch, or a batch that the processes cannot share.
+            DataError: fewer videos than a batch, or a batch that the processes, the twins or the repetitions of a video
+                cannot share.
         """
         if self.num_videos < self.videos_per_step:
             raise DataError(
@@ -55,6 +58,11 @@ class BatchPlan:
             )
         if self.reversed_twins and self.batch_size % 2:
             raise DataError(f"batch_size is {self.batch_size}; with reversed_twins it must be even")
+        if self.batch_size % self._clips_per_video:
+            raise DataError(
+                f"batch_size is {self.batch_size}; with repeated_augmentation {self.repeated_augmentation} it must be "
+                f"a multiple of {self._clips_per_video}"
+            )
         if self.batch_size % self.num_processes:
             raise DataError(
                 f"batch_size is {self.batch_size}, which {self.num_processes} processes cannot share; use a multiple"
@@ -63,7 +71,7 @@ class BatchPlan:
     @property
     def videos_per_step(self) -> int:
         """Distinct videos in a batch."""
-        return self.batch_size // 2 if self.reversed_twins else self.batch_size
+        return self.batch_size // self._clips_per_video
 
     @property
     def steps_per_epoch(self) -> int:
@@ -81,8 +89,17 @@ class BatchPlan:
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
         videos = order[position * self.videos_per_step : (position + 1) * self.videos_per_step].tolist()
         directions = (False, True) if self.reversed_twins else (False,)
-        batch = [Draw(epoch, index, backwards) for index in videos for backwards in directions]
+        batch = [
+            Draw(epoch, index, backwards, repeat)
+            for index in videos
+            for repeat in range(self.repeated_augmentation)
+            for backwards in directions
+        ]
         return batch[self.rank :: self.num_processes]
+
+    @property
+    def _clips_per_video(self) -> int:
+        return self.repeated_augmentation * (2 if self.reversed_twins else 1)
 
 
 class _Steps(Sampler[list[Draw]]):

@@ -20,7 +20,7 @@ from training.errors import DataError
 # Videos that wait decoded for each process: bounds memory, and keeps all processes busy.
 _NUM_AHEAD = 16
 _NUM_NAMED = 5
-Views = UInt8[np.ndarray, "V T S S 3"]
+Views = UInt8[np.ndarray, "V *frames S S 3"]
 
 
 def read_all_views(

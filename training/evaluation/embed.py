@@ -110,5 +110,7 @@ def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
     settings: list[object] = [config.num_frames, config.preprocessing.model_dump(mode="json"), str(plan)]
     if config.num_frame_features != config.num_frames:
         settings.append(config.num_frame_features)
+    if config.num_local_frames > 1 or config.sampling_rule != "segment_centres":
+        settings.append(config.sampling.model_dump(mode="json"))
     digest.update(json.dumps([*settings, *(file_digest(video) for video in videos)]).encode())
     return digest.hexdigest()[:16]

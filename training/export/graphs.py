@@ -40,13 +40,15 @@ class GraphSpec:
 def graph_specs(manifest: Manifest) -> Iterator[GraphSpec]:
     """Describe the graphs of a bundle, the Chinese tower only where the manifest has one."""
     size, sampling, dimension = manifest.preprocessing.input_size, manifest.sampling, manifest.joint_dimension
-    segment = (sampling.frames_per_segment,) if sampling.frames_per_segment > 1 else ()
+    segment = (sampling.num_local_frames,) if sampling.num_local_frames > 1 else ()
     token_ids = TensorSpec("token_ids", "int32", (LABELS, LENGTH))
     embedding = TensorSpec("embedding", "float32", (LABELS, dimension))
     yield GraphSpec(
         "video_encoder",
         inputs=(TensorSpec("frames", "uint8", (VIEWS, sampling.num_frames, *segment, size, size, 3)),),
-        outputs=(TensorSpec("frame_features", "float32", (VIEWS, manifest.num_frame_features, dimension)),),
+        outputs=(
+            TensorSpec("frame_features", "float32", (VIEWS, manifest.num_frame_features, manifest.feature_dimension)),
+        ),
     )
     yield GraphSpec(
         "text_encoder_en",

@@ -9,6 +9,7 @@ from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, buil
 from training.models.deep_prompts import DeepPrompts
 from training.models.freezing import freeze_towers
 from training.models.reparameterization.encoder import build_reparameterization
+from training.models.tds.encoder import SideVideoEncoder
 from training.models.temporal_prompts import TemporalPrompts
 from training.models.video_clip import Tokenizers, VideoCLIP
 from training.models.video_encoder import VideoEncoder
@@ -21,8 +22,9 @@ def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) ->
         ValueError: the config does not fit its towers.
     """
     size = clip_config(config.clip) if isinstance(config.clip, str) else config.clip
-    if config.vl_prompts is not None:
-        config.vl_prompts.check_fit(size)
+    for adapters in (config.vl_prompts, config.side):
+        if adapters is not None:
+            adapters.check_fit(size)
     clip = build_clip(size)
     video = build_video_encoder(clip, config)
     chinese = None if config.chinese is None or config.supervision == "english" else ChineseTextTower(config.chinese)
@@ -46,15 +48,23 @@ def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) ->
 
 
 def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
-    """Put the config's prompts into a CLIP's image tower.
+    """Put the config's prompts into a CLIP's image tower, or its side network beside it.
 
     Raises:
-        ValueError: the config cuts crops of another size than the tower's.
+        ValueError: the config cuts crops of another size than the tower's, or its side network does not fit the tower.
     """
     (tower_size, _), crop_size = clip.visual.image_size, config.preprocessing.input_size
     if crop_size != tower_size:
         raise ValueError(
             f"input_size is {crop_size} pixels, but the image tower takes crops of {tower_size}; set it so"
+        )
+    if config.side is not None:
+        return SideVideoEncoder(
+            clip.visual,
+            config=config.side,
+            num_frames=config.num_frames,
+            mean=config.preprocessing.mean,
+            std=config.preprocessing.std,
         )
     prompts = None
     if config.temporal_prompts is not None:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from torch import nn
 
 from training.models.deep_prompts import DeepPrompts
+from training.models.tds.heads import CosineHead, LinearHead
+from training.models.tds.side_network import SideNetwork
 from training.models.temporal_prompts import TemporalPrompts
 
-_ADAPTERS = (TemporalPrompts, DeepPrompts)
+_ADAPTERS = (TemporalPrompts, DeepPrompts, SideNetwork, LinearHead, CosineHead)
 _ADAPTER_PARAMETERS = ("temporal_embedding",)
 _IMAGE_TOWER, _TEXT_TOWER = "video.visual.", "english."
 # Fine-tuned CLIP keeps the vectors of its vocabulary (Rasheed et al. 2023).
@@ -63,8 +65,9 @@ def parameter_groups(model: nn.Module) -> dict[str, tuple[int, int]]:
 def _group(name: str) -> str:
     if ".reparameterization." in name:
         return "reparameterization"
-    if ".vl_prompts." in name:
-        return "vl_prompts"
+    for part in ("vl_prompts", "side", "head"):
+        if f".{part}." in name:
+            return part
     if ".prompts." in name or name.endswith("temporal_embedding"):
         return "temporal_prompts"
     return name.split(".", 1)[0]

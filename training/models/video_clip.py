@@ -67,19 +67,26 @@ class VideoCLIP(nn.Module):
         has_scale = config.is_fine_tuned
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.tau))) if has_scale else None
 
-    def encode_video(self, frames: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N K D"]:
-        """Encode clips of upright RGB frames at the model's input size.
+    def encode_video(self, frames: UInt8[Tensor, "N T *n H W 3"]) -> Float[Tensor, "N K D"]:
+        """Encode clips of upright RGB frames at the model's input size; n local frames stand for each where it has any.
+
+        A model with a closed set of classes returns their logits as one feature, which is not of unit length.
 
         Raises:
-            ValueError: the clips have another number of frames, or of pixels, than the model's.
+            ValueError: the clips have another number of frames, local frames, or pixels, than the model's.
         """
         if frames.shape[1] != self.config.num_frames:
             raise ValueError(f"clips have {frames.shape[1]} frames; this model takes exactly {self.config.num_frames}")
-        size = self.config.preprocessing.input_size
-        if tuple(frames.shape[2:4]) != (size, size):
+        num_local_frames = math.prod(frames.shape[2:-3])
+        if num_local_frames != self.config.num_local_frames:
             raise ValueError(
-                f"frames are {frames.shape[3]} x {frames.shape[2]} pixels; this model takes crops of {size} x {size}"
+                f"clips have {num_local_frames} local frames around each of theirs; this model takes exactly "
+                f"{self.config.num_local_frames}"
             )
+        size = self.config.preprocessing.input_size
+        height, width = frames.shape[-3:-1]
+        if (height, width) != (size, size):
+            raise ValueError(f"frames are {width} x {height} pixels; this model takes crops of {size} x {size}")
         features: Tensor = self.video(frames)
         return features
 

@@ -65,7 +65,7 @@ class VideoEncoder(nn.Module):
             if self.vl_prompts is not None:
                 tokens = self.vl_prompts.renew(tokens, position=self._num_own_tokens, layer=index)
             prompts = None if self.prompts is None else self.prompts[index](tokens[:, :, 0])
-            tokens = _apply_layer(block, tokens, prompts=prompts)
+            tokens = apply_layer(block, tokens, prompts=prompts)
         features = self.visual.ln_post(tokens[:, :, 0]) @ self.visual.proj
         if self.pools_frames:
             features = features.mean(dim=1, keepdim=True)
@@ -87,7 +87,7 @@ class VideoEncoder(nn.Module):
         return normalised
 
 
-def _apply_layer(
+def apply_layer(
     block: ResidualAttentionBlock, tokens: Float[Tensor, "N T tokens D"], *, prompts: Float[Tensor, "N T P D"] | None
 ) -> Float[Tensor, "N T tokens D"]:
     """Attend over tokens and prompts, drop the prompts' outputs (Eq. 13), apply the MLP (Eq. 14)."""

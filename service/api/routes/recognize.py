@@ -22,7 +22,7 @@ _PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504)
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": RECOGNIZE_FORM}}}},
 )
 async def recognize(request: Request, gateway: GatewayDep) -> Response:
-    """Rank labels for a video, in English, in Chinese, or in both."""
+    """Rank labels for a video, in English, in Chinese, or in both; or the classes of a closed vocabulary."""
     deadline = Deadline(request.state.started_at, gateway.limits.deadline_seconds)
     stopwatch = Stopwatch(started_at=request.state.started_at)
     async with gateway.admission.admit():
@@ -41,7 +41,12 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
 
 async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwatch: Stopwatch) -> Recognition:
     with stopwatch.stage("upload"):
-        asked = read_question(form.fields, label_sets=gateway.label_sets, limits=gateway.limits.fields)
+        asked = read_question(
+            form.fields,
+            label_sets=gateway.label_sets,
+            limits=gateway.limits.fields,
+            default_labels=gateway.recognizer.classes,
+        )
     if form.video is None:
         raise MalformedRequestError("no video was given; send one as the file 'video', with curl as -F video=@clip.mp4")
     deadline = deadline.lowered_to(asked.deadline_seconds)

@@ -12,7 +12,9 @@ from training.data.frames import DecodedFrames, FrameSource, StoredFrames, store
 from training.errors import DataError
 
 
-def store(videos: list[Path], directory: Path, *, max_frames: int = 64, limit_bytes: int = 1 << 20) -> StoredFrames:
+def store(
+    videos: list[Path], directory: Path, *, max_frames: int = 64, limit_bytes: int = 1 << 20, keep_whole: bool = False
+) -> StoredFrames:
     return store_frames(
         videos,
         directory=directory,
@@ -20,6 +22,7 @@ def store(videos: list[Path], directory: Path, *, max_frames: int = 64, limit_by
         max_frames=max_frames,
         limit_bytes=limit_bytes,
         num_workers=1,
+        keep_whole=keep_whole,
     )
 
 
@@ -49,6 +52,17 @@ def test_long_videos_keep_evenly_spread_frames(videos: list[Path], tmp_path: Pat
     stored = store(videos, tmp_path / "cache", max_frames=4)
     assert stored.shapes.tolist() == [[3, 32, 32], [4, 32, 32]]
     assert numbers(stored, 1, [0, 1, 2, 3]) == [1, 4, 7, 10]
+
+
+def test_long_videos_cannot_be_kept_whole(videos: list[Path], tmp_path: Path) -> None:
+    store(videos, tmp_path / "cache", max_frames=4)
+    message = (
+        r"12\.mp4 has 12 frames and max_cached_frames is 4; windows of consecutive frames need whole videos: raise"
+    )
+    with pytest.raises(DataError, match=message):
+        store(videos, tmp_path / "cache", max_frames=4, keep_whole=True)
+    whole = store(videos, tmp_path / "cache", max_frames=12, keep_whole=True)
+    assert whole.shapes.tolist() == [[3, 32, 32], [12, 32, 32]]
 
 
 def test_cache_is_written_once(videos: list[Path], tmp_path: Path) -> None:

@@ -42,6 +42,15 @@ def test_views_of_videos_come_in_order_clip_by_clip(tmp_path: Path) -> None:
     assert [[read_number(frame) for frame in view] for view in first] == [clip for clip in clips for _ in range(3)]
 
 
+def test_views_of_windows_have_their_axis(tmp_path: Path) -> None:
+    video = write_numbered_video(tmp_path / "a.mp4", num_frames=20)
+    sampling = Sampling(rule="rounded_segments", num_frames=4, num_local_frames=3)
+    [views] = read_all_views(
+        [video], preprocessing=PREPROCESSING, sampling=sampling, plan=ViewPlan(2, 1), num_workers=1
+    )
+    assert views.shape == (2, 4, 3, 32, 32, 3)
+
+
 def test_all_videos_that_do_not_decode_are_named(tmp_path: Path) -> None:
     videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     for video in videos:

@@ -1,7 +1,7 @@
 import pytest
 
 from service.contract.manifest import Manifest
-from tests.bundles import ENGLISH_ONLY, manifest_fields
+from tests.bundles import CLASSIFIER, ENGLISH_ONLY, manifest_fields
 from training.export.graphs import graph_specs, tower
 from training.models.video_clip import VideoCLIP
 
@@ -43,13 +43,24 @@ def test_english_bundle_has_two_graphs() -> None:
 
 
 def test_segments_of_several_frames_are_an_axis() -> None:
-    sampling = {"rule": "segment_centres", "num_frames": 4, "frames_per_segment": 5}
+    sampling = {"rule": "segment_centres", "num_frames": 4, "num_local_frames": 5}
     frames = describe(sampling=sampling, num_frame_features=1)[0]
     assert frames == (
         "video_encoder",
         [("frames", "uint8", ("views", 4, 5, 8, 8, 3))],
         [("frame_features", "float32", ("views", 1, 16))],
     )
+
+
+def test_classifier_gives_a_logit_for_each_class() -> None:
+    assert describe(**CLASSIFIER) == [
+        (
+            "video_encoder",
+            [("frames", "uint8", ("views", 4, 5, 8, 8, 3))],
+            [("frame_features", "float32", ("views", 1, 3))],
+        ),
+        ENGLISH,
+    ]
 
 
 def test_graphs_know_their_towers(model: VideoCLIP) -> None:

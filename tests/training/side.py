@@ -1,0 +1,32 @@
+"""A miniature of the side network: its config on the tiny towers, and clips of segments for it."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from tests.training.tiny import MODEL
+from training.config import ModelConfig, SideNetworkConfig
+
+SIDE = SideNetworkConfig(side_width=8, head="cosine")
+SIDE_MODEL = replace(
+    MODEL,
+    method="tds",
+    temporal_prompts=None,
+    supervision="english",
+    aggregation="mean",
+    renormalise=False,
+    side=SIDE,
+)
+
+
+def side_config(**changes: Any) -> ModelConfig:  # noqa: ANN401
+    """Change the side network of the tiny model's config."""
+    return replace(SIDE_MODEL, side=replace(SIDE, **changes))
+
+
+def random_segments(num_clips: int, *, config: ModelConfig = SIDE_MODEL) -> torch.Tensor:
+    """Draw the same noise every time, with an axis of local frames."""
+    size = config.preprocessing.input_size
+    shape = (num_clips, config.num_frames, config.num_local_frames, size, size, 3)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
