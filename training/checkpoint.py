@@ -2,7 +2,8 @@
 
 A backbone folder holds ``backbone.json`` (sizes), ``clip.safetensors`` (OpenAI's names), ``chinese.safetensors``
 (Chinese-CLIP's names) and the two tokenizer files. A run folder holds ``config.json`` (the recipe), ``backbone/`` and
-``checkpoint/<step>/`` with the adapters and, beside them, what resuming needs. Loading is strict both ways.
+``checkpoint/<step>/`` with the adapters and, beside them, what resuming needs; with a closed set of classes also
+``classes.csv``, their names in the order of the logits. Loading is strict both ways.
 """
 
 import filecmp
@@ -21,6 +22,9 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from service.contract.errors import LabelError
+from service.contract.labels import Label, read_label_file
+from service.contract.manifest import Preprocessing
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.config import BackboneConfig, ModelConfig, Recipe
 from training.errors import RunError
@@ -28,6 +32,7 @@ from training.models.builders import build_model
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 BACKBONE_NAME, CONFIG_NAME, CHECKPOINT_NAME = "backbone", "config.json", "checkpoint"
+CLASSES_NAME = "classes.csv"
 CLIP_NAME, _CHINESE, SIZES_NAME = "clip.safetensors", "chinese.safetensors", "backbone.json"
 TOKENIZER_EN_NAME, _TOKENIZER_ZH = "tokenizer_en.json", "tokenizer_zh.json"
 _ADAPTERS, _STATE = "adapters.safetensors", "state.pt"
@@ -56,6 +61,11 @@ class Backbone:
             RunError: the config has prompts that the towers are too small for, or that need bridged towers.
         """
         own, prompts = self.config, config.vl_prompts
+        preprocessing = own.preprocessing
+        if config.preprocessing.resize_rule == "exact":
+            # How a data set's pictures are stretched is the recipe's to say; the rest comes with the weights.
+            stretch = {"resize_rule": "exact", "resize_size": config.preprocessing.resize_size}
+            preprocessing = Preprocessing.model_validate(own.preprocessing.model_dump() | stretch)
         if prompts is not None and not (own.bridged or prompts.allow_unbridged):
             raise RunError(
                 "these towers were never fine-tuned on videos, and prompts are to be learned on towers that were; run "
@@ -63,7 +73,7 @@ class Backbone:
                 "or --set allow_unbridged=true"
             )
         try:
-            return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=own.preprocessing)
+            return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=preprocessing)
         except ValueError as error:
             raise RunError(f"the recipe does not fit its backbone: {error}") from error
 
@@ -217,7 +227,21 @@ def load_model(run_dir: Path) -> VideoCLIP:
     model = read_backbone(run_dir / BACKBONE_NAME).build(recipe.model)
     read_checkpoint(run_dir, model=model)
     model.adopt_temperature()
+    if model.config.is_closed:
+        model.classes = read_classes(run_dir)
     return model.eval()
+
+
+def read_classes(run_dir: Path) -> tuple[Label, ...]:
+    """Read what the logits of a closed run stand for.
+
+    Raises:
+        RunError: the table is missing or broken.
+    """
+    try:
+        return read_label_file(run_dir / CLASSES_NAME)
+    except (OSError, LabelError) as error:
+        raise RunError(f"{run_dir} lacks the names of its classes: {error}") from error
 
 
 def adapter_state(model: VideoCLIP) -> dict[str, Tensor]:

@@ -111,7 +111,7 @@ def measure_cost(recipe: Recipe, *, num_steps: int) -> Cost:
     torch.manual_seed(recipe.fit.seed)
     memory_before = 0 if on_cuda else _read_status("VmRSS")
     model = build_model(recipe.model).to(accelerator.device)
-    optimisation = Optimisation(model, bank=_draw_texts(model), config=recipe.fit, accelerator=accelerator)
+    optimisation = Optimisation(model, texts=_draw_texts(model), config=recipe.fit, accelerator=accelerator)
     step_seconds, cpu_seconds = [], []
     for step in range(1, num_steps + 2):
         batch = _draw_clips(recipe).to(accelerator.device)

@@ -28,9 +28,9 @@ from training.data.annotations import VideoData
 from training.data.dataset import TrainingClips, open_training_clips
 from training.data.few_shot import learned_label_ids
 from training.data.loader import BatchPlan, build_loader
-from training.errors import RunError
-from training.losses import TextBank, prepare_texts
-from training.models.video_clip import LabelTokens, VideoCLIP
+from training.errors import RunError, SettingError
+from training.losses import Texts, prepare_texts
+from training.models.video_clip import VideoCLIP
 from training.optim import learning_rate_factor
 from training.run_folder import (
     StepRecord,
@@ -72,6 +72,7 @@ def fit(
 
     Raises:
         RunError: the run folder is taken, or does not hold this run; or there is no backbone to start from.
+        SettingError: the recipe has another number of classes than the data has labels.
         DataError: the data cannot be trained on.
         DivergenceError: a loss or a gradient is not finite; the weights of the last checkpoint are kept.
     """
@@ -81,6 +82,8 @@ def fit(
     torch.manual_seed(recipe.fit.seed)
     model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
     labels = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
+    if model.config.is_closed:
+        model.classes = tuple(labels)
     run = _Run(recipe, model, workplace, accelerator, prepare_texts(model, labels))
     first_step = run.resume() if resume else 0
     # The first process decodes; the others then find its file.
@@ -111,13 +114,13 @@ class _Run:
         model: VideoCLIP,
         workplace: Workplace,
         accelerator: Accelerator,
-        bank: TextBank | LabelTokens,
+        texts: Texts,
     ) -> None:
         self._config: FitConfig = recipe.fit
         self._model = model
         self._workplace = workplace
         self._accelerator = accelerator
-        self._optimisation = Optimisation(model, bank=bank, config=recipe.fit, accelerator=accelerator)
+        self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator)
 
     def train(self, clips: TrainingClips, *, plan: BatchPlan, first_step: int, observe: Observe) -> None:
         """Take the steps from ``first_step`` to the end of the plan."""
@@ -187,6 +190,24 @@ def _ignore(_: StepRecord) -> None:
     """Watch a process that shows nothing."""
 
 
+def count_classes(recipe: Recipe, *, data: VideoData) -> Recipe:
+    """Give a closed set of classes its size, that of the labels to be learned.
+
+    Raises:
+        SettingError: the recipe has another number.
+    """
+    side = recipe.model.side
+    if side is None or not recipe.model.is_closed:
+        return recipe
+    num_labels = len(learned_label_ids(recipe, data=data))
+    if side.num_classes not in (None, num_labels):
+        raise SettingError(
+            f"num_classes is {side.num_classes}, but {recipe.train_split!r} of {data.directory} has videos of "
+            f"{num_labels} labels; train on all of the recipe's classes, or --set num_classes={num_labels}"
+        )
+    return replace(recipe, model=replace(recipe.model, side=replace(side, num_classes=num_labels)))
+
+
 def _open_run(
     recipe: Recipe, *, data: VideoData, run_dir: Path, backbone_dir: Path | None, resume: bool, accelerator: Accelerator
 ) -> Recipe:
@@ -196,7 +217,7 @@ def _open_run(
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
     if resume:
         read_config(run_dir / CONFIG_NAME, kind=Recipe)  # Before its backbone is missed: is this a run at all?
-    recipe = replace(recipe, model=read_towers(source).configure(recipe.model))
+    recipe = count_classes(replace(recipe, model=read_towers(source).configure(recipe.model)), data=data)
     if resume:
         check_resumable(run_dir, recipe=recipe, data=data)
         return recipe

@@ -30,6 +30,10 @@ class TextBank:
     chinese: Float[Tensor, "L D"] | None
 
 
+# A closed set of classes has no texts.
+Texts = TextBank | LabelTokens | None
+
+
 @dataclass(frozen=True)
 class Losses:
     """L of Eq. 17 with its parts L_VT and L_VC; ``chinese`` is None for a model without that branch."""
@@ -39,12 +43,16 @@ class Losses:
     chinese: Float[Tensor, ""] | None
 
 
-def prepare_texts(model: VideoCLIP, labels: Sequence[Label]) -> TextBank | LabelTokens:
+def prepare_texts(model: VideoCLIP, labels: Sequence[Label]) -> Texts:
     """Encode all labels once, or, where the English tower trains, make them ready to be encoded in every step.
+
+    A closed set of classes needs none of it.
 
     Raises:
         DataError: a label lacks a language that the model trains with.
     """
+    if model.config.is_closed:
+        return None
     if trains_texts(model):
         _require_texts(model, labels)
         return model.tokenize_en([each.en or "" for each in labels])

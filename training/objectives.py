@@ -3,6 +3,7 @@
 The losses on arrays are in ``losses``; the update that follows is in ``step``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -18,6 +19,7 @@ from training.data.loader import ClipBatch
 from training.losses import (
     Losses,
     TextBank,
+    Texts,
     classification_loss,
     dual_semantic_loss,
     label_logits,
@@ -77,20 +79,21 @@ class ContrastiveObjective:
 
 
 class ClassificationObjective:
-    """The loss of fine-tuned and prompted CLIP: the cross entropy of every clip over all labels.
+    """The loss of fine-tuned and prompted CLIP and of side networks: each clip's cross entropy over all labels.
 
-    It is a mean over clips, so processes and passes share it without seeing each other's features. Labels are encoded
-    once a pass where the text tower trains, and once a run where it is frozen.
+    It is a mean over clips, so processes and passes share it without seeing each other's features; batch norms see the
+    clips of one pass of all processes. Labels are encoded once a pass where the text tower trains, once a run where it
+    is frozen, and never for a closed set of classes.
     """
 
-    def __init__(
-        self, model: VideoCLIP, *, texts: TextBank | LabelTokens, config: FitConfig, accelerator: Accelerator
-    ) -> None:
+    def __init__(self, model: VideoCLIP, *, texts: Texts, config: FitConfig, accelerator: Accelerator) -> None:
         """Prepare everything that trains, as one module, for several processes."""
+        if accelerator.num_processes > 1:
+            synchronise_batch_norms(model.video, device=accelerator.device)
         self._accelerator = accelerator
         self._config = config
         self._fusion = model.config.fusion
-        self._num_labels = len(texts.english if isinstance(texts, TextBank) else texts.token_ids)
+        self._num_labels = _count_labels(model, texts)
         self._towers: nn.Module = accelerator.prepare_model(_Towers(model, texts=texts))
 
     def differentiate(self, batch: ClipBatch, *, step: int, check: Check) -> Losses:
@@ -112,17 +115,19 @@ class ClassificationObjective:
         return Losses(total, total, None)
 
     def _loss(
-        self, frames: UInt8[Tensor, "B T S S 3"], targets: Float[Tensor, "B L"], *, check: Check
+        self, frames: UInt8[Tensor, "B T *n S S 3"], targets: Float[Tensor, "B L"], *, check: Check
     ) -> Float[Tensor, ""]:
         with _mixed_precision(self._config, self._accelerator):
             features, texts, logit_scale = self._towers(frames)
-        features, texts = features.to(targets.dtype), texts.to(targets.dtype)
+        features, texts = features.to(targets.dtype), None if texts is None else texts.to(targets.dtype)
         # Alone a process could not stop for its own features: the others would wait for it.
         if self._accelerator.num_processes == 1:
             check({"frame features": features, "label embeddings": texts})
+        if texts is None:
+            return classification_loss(features[:, 0], targets)
         return classification_loss(label_logits(features, texts, logit_scale, fusion=self._fusion), targets)
 
-    def _targets(self, batch: ClipBatch, *, step: int) -> tuple[UInt8[Tensor, "B T S S 3"], Float[Tensor, "B L"]]:
+    def _targets(self, batch: ClipBatch, *, step: int) -> tuple[UInt8[Tensor, "B T *n S S 3"], Float[Tensor, "B L"]]:
         """Give clips their targets, and mix them where the config says so, also with clips of other processes."""
         soften = partial(
             soft_targets,
@@ -146,24 +151,36 @@ class ClassificationObjective:
 class _Towers(nn.Module):
     """Everything of a model that the loss over all labels reaches, as one forward pass."""
 
-    def __init__(self, model: VideoCLIP, *, texts: TextBank | LabelTokens) -> None:
+    logit_scale: Tensor
+
+    def __init__(self, model: VideoCLIP, *, texts: Texts) -> None:
         super().__init__()
-        assert model.logit_scale is not None, f"{model.config.method} has no logit scale"
         self.video = model.video
-        self.logit_scale = model.logit_scale
+        if model.logit_scale is None:
+            scale = torch.tensor(-math.log(model.config.tau), device=model.video.visual.proj.device)
+            self.register_buffer("logit_scale", scale, persistent=False)
+        else:
+            self.logit_scale = model.logit_scale
         self.english: nn.Module | None = model.english if isinstance(texts, LabelTokens) else None
         self._texts = texts
 
     def forward(
-        self, frames: UInt8[Tensor, "B T S S 3"]
-    ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "L D"], Float[Tensor, ""]]:
-        """Return features of clips, embeddings of all labels, and the logarithm of the logit scale."""
+        self, frames: UInt8[Tensor, "B T *n S S 3"]
+    ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "L D"] | None, Float[Tensor, ""]]:
+        """Return features of clips, embeddings of all labels if they have any, and the logarithm of the logit scale."""
         features: Tensor = self.video(frames)
-        if isinstance(self._texts, TextBank):
-            return features, self._texts.english, self.logit_scale
+        if not isinstance(self._texts, LabelTokens):
+            return features, None if self._texts is None else self._texts.english, self.logit_scale
         assert self.english is not None
         embeddings, _ = self.english(self._texts.token_ids, self._texts.eot_index)
         return features, embeddings, self.logit_scale
+
+
+def _count_labels(model: VideoCLIP, texts: Texts) -> int:
+    if texts is None:
+        assert model.config.side is not None, f"{model.config.method} is given no texts"
+        return model.config.side.require_num_classes()
+    return len(texts.english if isinstance(texts, TextBank) else texts.token_ids)
 
 
 def _mixed_precision(config: FitConfig, accelerator: Accelerator) -> torch.autocast:

@@ -5,8 +5,8 @@ import math
 from torch import nn
 from torch.optim import AdamW
 
-# Prompts are inputs, not maps: shrinking them towards zero means nothing.
-_PROMPTS = ("temporal_embedding", "global_prompts", "interchange_prompts", "prompt_tokens")
+# Prompts and positions are inputs, not maps: shrinking them towards zero means nothing.
+_INPUTS = ("temporal_embedding", "global_prompts", "interchange_prompts", "prompt_tokens", "position_embedding")
 
 
 def build_optimizer(
@@ -18,7 +18,7 @@ def build_optimizer(
     eps: float = 1e-8,
     decay_all: bool = False,
 ) -> AdamW:
-    """Build AdamW; matrices and kernels decay, while norms, biases and prompts do so only with ``decay_all``.
+    """Build AdamW; matrices and kernels decay, norms, biases, prompts and positions only with ``decay_all``.
 
     Raises:
         ValueError: no parameter is trainable.
@@ -34,7 +34,7 @@ def build_optimizer(
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
     """Whether weight decay acts on a parameter."""
-    return parameter.ndim >= 2 and name.rsplit(".", 1)[-1] not in _PROMPTS
+    return parameter.ndim >= 2 and name.rsplit(".", 1)[-1] not in _INPUTS
 
 
 def learning_rate_factor(step: int, *, num_steps: int, num_warmup_steps: int, final_share: float = 0.0) -> float:

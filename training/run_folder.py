@@ -1,9 +1,11 @@
 """The folder of a run beside its weights: recipe, environment, data and the record of every logged step.
 
 Weights are the work of ``checkpoint``. Layout: ``config.json``, ``environment.json``, ``data.json``, ``labels.csv``,
-``metrics.jsonl`` and ``curves.png``.
+``metrics.jsonl`` and ``curves.png``; ``classes.csv`` where a closed set of classes is learned.
 """
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,10 +17,11 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.checkpoint import CONFIG_NAME, read_config, render_config
+from service.contract.labels import Label
+from training.checkpoint import CLASSES_NAME, CONFIG_NAME, read_config, render_config
 from training.config import Recipe
 from training.data.annotations import LABELS_NAME, VideoData
-from training.data.few_shot import select_training_videos
+from training.data.few_shot import learned_label_ids, select_training_videos
 from training.environment import describe_environment
 from training.errors import RunError
 
@@ -69,8 +72,19 @@ def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     write_text(run_dir / ENVIRONMENT_NAME, text=_render(describe_environment()))
     write_text(run_dir / DATA_NAME, text=_render(described))
     write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
+    if recipe.model.is_closed:
+        write_classes(run_dir, [data.labels[each] for each in learned_label_ids(recipe, data=data)])
     write_text(run_dir / METRICS_NAME, text="")
     write_text(run_dir / CONFIG_NAME, text=render_config(recipe))
+
+
+def write_classes(run_dir: Path, classes: Sequence[Label]) -> None:
+    """Write the names of a closed set of classes, in the order of their logits."""
+    rows = io.StringIO(newline="")
+    table = csv.writer(rows, lineterminator="\n")
+    table.writerow(("id", "en", "zh"))
+    table.writerows((index, each.en or "", each.zh or "") for index, each in enumerate(classes))
+    write_text(run_dir / CLASSES_NAME, text=rows.getvalue())
 
 
 def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:

@@ -13,9 +13,9 @@ from torch.optim import AdamW
 from training.config import FitConfig
 from training.data.loader import ClipBatch
 from training.errors import DivergenceError
-from training.losses import Losses, TextBank
+from training.losses import Losses, TextBank, Texts
 from training.models.freezing import adapter_modules, tuned_towers
-from training.models.video_clip import LabelTokens, VideoCLIP
+from training.models.video_clip import VideoCLIP
 from training.objectives import ClassificationObjective, ContrastiveObjective, Objective
 from training.optim import build_optimizer, set_learning_rate
 
@@ -27,16 +27,14 @@ class Optimisation:
     Steps therefore do not depend on how many processes share a batch, beyond rounding.
     """
 
-    def __init__(
-        self, model: VideoCLIP, *, bank: TextBank | LabelTokens, config: FitConfig, accelerator: Accelerator
-    ) -> None:
+    def __init__(self, model: VideoCLIP, *, texts: Texts, config: FitConfig, accelerator: Accelerator) -> None:
         """Prepare a model for training in place.
 
         Raises:
             ValueError: labels that are not encoded yet are given to a method whose texts are frozen.
         """
         self._model = model
-        self._bank = bank
+        self._texts = texts
         self._config = config
         self.optimizer: AdamW = build_optimizer(
             model,
@@ -48,12 +46,14 @@ class Optimisation:
         )
         prepare_modes(model)
         self._objective: Objective
-        if model.config.is_fine_tuned:
-            self._objective = ClassificationObjective(model, texts=bank, config=config, accelerator=accelerator)
-        elif isinstance(bank, TextBank):
-            self._objective = ContrastiveObjective(model, bank=bank, config=config, accelerator=accelerator)
+        if model.config.loss == "classification":
+            self._objective = ClassificationObjective(model, texts=texts, config=config, accelerator=accelerator)
+        elif isinstance(texts, TextBank):
+            self._objective = ContrastiveObjective(model, bank=texts, config=config, accelerator=accelerator)
         else:
-            raise ValueError(f"{model.config.method} takes the embeddings of labels, but their tokens were given")
+            raise ValueError(
+                f"{model.config.method} takes the embeddings of labels, but {type(texts).__name__} was given"
+            )
 
     def take_step(self, batch: ClipBatch, *, learning_rate: float, step: int) -> tuple[Losses, float]:
         """Update the weights by this process's clips; returns the losses and the gradient's norm of all processes.
@@ -78,9 +78,9 @@ class Optimisation:
             return
         weights = {f"parameter {name}": parameter for name, parameter in self._model.named_parameters()}
         texts: dict[str, Tensor | None] = {}
-        if isinstance(self._bank, TextBank):
-            texts = {"English texts": self._bank.english, "English words": self._bank.words,
-                     "Chinese texts": self._bank.chinese}  # fmt: skip
+        if isinstance(self._texts, TextBank):
+            texts = {"English texts": self._texts.english, "English words": self._texts.words,
+                     "Chinese texts": self._texts.chinese}  # fmt: skip
         require_finite({**weights, **texts, **results}, step=step)
 
     def _clip_gradients(self, *, step: int) -> Float[Tensor, ""]:

@@ -152,8 +152,8 @@ class SideNetworkConfig:
     ``td_last_layer``, the tower's last for None, have a TD-Adapter whose window is ``td_kernel`` segments. The variant
     ``side4video`` has neither adapter, sees one frame a segment and pads nothing, whatever the fields about them say.
 
-    A ``linear`` head knows ``num_classes`` classes; a ``cosine`` head maps into CLIP's joint space, and ``fuse_frozen``
-    averages its scores with those of the frozen tower alone.
+    A ``linear`` head knows ``num_classes`` classes, with None as many as the data has labels. A ``cosine`` head maps
+    into CLIP's joint space, and ``fuse_frozen`` averages its scores with those of the frozen tower alone.
     """
 
     side_width: int = 320
@@ -171,13 +171,13 @@ class SideNetworkConfig:
     fuse_frozen: bool = False
 
     def __post_init__(self) -> None:
-        """Check the width, and that the head has what it needs."""
+        """Check the width and the head."""
         if self.side_width < 1 or self.side_width % self.num_heads:
             raise ValueError(
                 f"side_width is {self.side_width}; it must be at least 1 and, from {_HEAD_WIDTH} on, divisible by "
                 f"{self.num_heads}, its number of heads of about {_HEAD_WIDTH} channels"
             )
-        if self.head == "linear":
+        if self.num_classes is not None:
             self.require_num_classes()
         if self.head == "linear" and self.fuse_frozen:
             raise ValueError(

@@ -48,7 +48,7 @@ def optimise(backbone_dir: Path, data: VideoData, *, recipe: Recipe) -> tuple[Vi
     torch.manual_seed(0)
     model = read_backbone(backbone_dir).build(recipe.model)
     texts = prepare_texts(model, data.labels)
-    return model, Optimisation(model, bank=texts, config=recipe.fit, accelerator=Accelerator())
+    return model, Optimisation(model, texts=texts, config=recipe.fit, accelerator=Accelerator())
 
 
 def batch_of(num_clips: int) -> ClipBatch:
@@ -141,8 +141,8 @@ def test_gradients_are_not_clipped_where_no_norm_is_given(backbone_dir: Path, da
 def test_tokens_of_labels_are_refused_where_texts_are_frozen(backbone_dir: Path) -> None:
     tokens = read_backbone(backbone_dir).build(FINE_TUNED).tokenize_en(["waving"])
     model = read_backbone(backbone_dir).build(RECIPE.model)
-    with pytest.raises(ValueError, match="dual_semantic takes the embeddings of labels, but their tokens were given"):
-        Optimisation(model, bank=tokens, config=RECIPE.fit, accelerator=Accelerator())
+    with pytest.raises(ValueError, match="dual_semantic takes the embeddings of labels, but LabelTokens was given"):
+        Optimisation(model, texts=tokens, config=RECIPE.fit, accelerator=Accelerator())
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def learned_label_ids(recipe: Recipe, *, data: VideoData) -> tuple[int, ...]:
     Raises:
         DataError: the data has no such split, or a label has fewer videos than the recipe draws.
     """
-    if not recipe.model.is_fine_tuned:
+    if recipe.model.loss == "contrastive":
         return tuple(range(len(data.labels)))
     return tuple(sorted({each.label_id for each in select_training_videos(recipe, data=data)}))
 

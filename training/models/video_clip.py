@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
+from service.contract.labels import Label
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.config import ModelConfig
 from training.models.chinese_text import ChineseTextTower
@@ -45,7 +46,7 @@ class VideoCLIP(nn.Module):
     """A video model whose towers share one joint space of dimension D; every output is of unit length.
 
     ``logit_scale`` is the logarithm of 1 / tau where a method learns it or takes it from CLIP, else None: tau is then
-    the config's.
+    the config's. ``classes`` are what the logits of a closed vocabulary stand for, once a run has learned them.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class VideoCLIP(nn.Module):
         self.english = english
         self.chinese = chinese
         self.tokenizers = tokenizers
+        self.classes: tuple[Label, ...] = ()
         has_scale = config.is_fine_tuned
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.tau))) if has_scale else None
 

@@ -15,6 +15,15 @@ from training.recipes.dual_semantic import (
     dual_semantic_ssv1,
     dual_semantic_ssv1_paper,
 )
+from training.recipes.tds import (
+    tds_k400,
+    tds_k400_released,
+    tds_shapes,
+    tds_ssv1,
+    tds_ssv1_released,
+    tds_ssv2,
+    tds_ssv2_released,
+)
 from training.recipes.vificlip import (
     vificlip_base_to_novel,
     vificlip_few_shot,
@@ -50,6 +59,13 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
             vl_prompting_base_to_novel,
             vl_prompting_few_shot,
             vl_prompting_shapes,
+            tds_ssv1,
+            tds_ssv1_released,
+            tds_ssv2,
+            tds_ssv2_released,
+            tds_k400,
+            tds_k400_released,
+            tds_shapes,
         )
     }
 )

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.config import FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 
 def demo() -> Recipe:
@@ -24,9 +25,7 @@ def demo() -> Recipe:
             weight_decay=0.3,
             max_cached_frames=32,
         ),
-        augment=AugmentConfig(
-            crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0
-        ),
+        augment=SHAPES_AUGMENT,
     )
 
 

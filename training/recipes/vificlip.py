@@ -9,6 +9,7 @@ into memory. Decided: pictures are normalised as the backbone's were, and the co
 from dataclasses import replace
 
 from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, VLPromptConfig
+from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 TEMPLATE = "a photo of a {}."
 # A prompted text is the prompts, the label and a full stop.
@@ -122,9 +123,7 @@ def vificlip_shapes() -> Recipe:
             recipe.fit, num_epochs=16, num_warmup_epochs=0.5, batch_size=32, clips_per_pass=None, learning_rate=5e-4,
             max_gradient_norm=1.0, mixup_alpha=0.0, cutmix_alpha=0.0, max_cached_frames=32,
         ),
-        augment=AugmentConfig(
-            crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), flip_probability=0.0, grayscale_probability=0.0
-        ),
+        augment=SHAPES_AUGMENT,
     )  # fmt: skip
 
 
