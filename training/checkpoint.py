@@ -61,11 +61,6 @@ class Backbone:
             RunError: the config has prompts that the towers are too small for, or that need bridged towers.
         """
         own, prompts = self.config, config.vl_prompts
-        preprocessing = own.preprocessing
-        if config.preprocessing.resize_rule == "exact":
-            # How a data set's pictures are stretched is the recipe's to say; the rest comes with the weights.
-            stretch = {"resize_rule": "exact", "resize_size": config.preprocessing.resize_size}
-            preprocessing = Preprocessing.model_validate(own.preprocessing.model_dump() | stretch)
         if prompts is not None and not (own.bridged or prompts.allow_unbridged):
             raise RunError(
                 "these towers were never fine-tuned on videos, and prompts are to be learned on towers that were; run "
@@ -73,6 +68,7 @@ class Backbone:
                 "or --set allow_unbridged=true"
             )
         try:
+            preprocessing = _stretch(own.preprocessing, as_in=config.preprocessing)
             return replace(config, clip=own.clip, chinese=own.chinese, preprocessing=preprocessing)
         except ValueError as error:
             raise RunError(f"the recipe does not fit its backbone: {error}") from error
@@ -299,6 +295,13 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
     if not _covers(rendered, values) or (rendered != values and kind is not Recipe):
         raise RunError(f"{path} has keys that {kind.__name__} does not have, or lacks some; it is of another version")
     return config
+
+
+def _stretch(own: Preprocessing, *, as_in: Preprocessing) -> Preprocessing:
+    """Let a recipe stretch its data set's pictures; all else about pictures comes with the weights."""
+    if as_in.resize_rule != "exact":
+        return own
+    return Preprocessing.model_validate(own.model_dump() | {"resize_rule": "exact", "resize_size": as_in.resize_size})
 
 
 def _covers(rendered: Any, values: Any) -> bool:  # noqa: ANN401

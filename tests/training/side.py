@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tests.training.tiny import MODEL
+from tests.training.tiny import MODEL, RECIPE
 from training.config import ModelConfig, SideNetworkConfig
 
 SIDE = SideNetworkConfig(side_width=8, head="cosine")
@@ -18,6 +18,12 @@ SIDE_MODEL = replace(
     renormalise=False,
     side=SIDE,
 )
+
+# The number of classes is left to the data.
+CLOSED_MODEL = replace(SIDE_MODEL, side=replace(SIDE, head="linear"))
+SIDE_FIT = replace(RECIPE.fit, decay_all=True, weight_decay=0.15, label_smoothing=0.1)
+CLOSED_FITTING = replace(RECIPE, name="tiny_tds", model=CLOSED_MODEL, fit=SIDE_FIT)
+OPEN_FITTING = replace(CLOSED_FITTING, name="tiny_tds_open", model=SIDE_MODEL)
 
 
 def side_config(**changes: Any) -> ModelConfig:  # noqa: ANN401

@@ -11,6 +11,7 @@ from torch.multiprocessing.spawn import ProcessExitedException
 
 from tests.training.fine_tuned import FINE_TUNING
 from tests.training.ranks import Begin, Job, fit_in_processes, kill_after_step_3, poison_gradient, poison_weight
+from tests.training.side import CLOSED_FITTING, OPEN_FITTING
 from tests.training.tiny import LABELS, RECIPE, tiny_prompts
 from training.checkpoint import latest_checkpoint
 from training.config import Recipe
@@ -57,6 +58,16 @@ def test_two_processes_equal_one(
 @pytest.mark.parametrize("changes", [{}, {"mixup_alpha": 0.8, "cutmix_alpha": 1.0, "clips_per_pass": 1}])
 def test_two_processes_fine_tune_as_one(job: Callable[..., Job], tmp_path: Path, changes: dict[str, float]) -> None:
     recipe = replace(FINE_TUNING, fit=replace(FINE_TUNING.fit, **changes))  # type: ignore[arg-type]
+    for name, num_processes in (("one", 1), ("two", 2)):
+        fit_in_processes(job(name, recipe, float64=True), num_processes=num_processes)
+    one, two = ([each.loss for each in read_records(tmp_path / name)] for name in ("one", "two"))
+    assert two == pytest.approx(one, abs=1e-9)
+    torch.testing.assert_close(read_weights(tmp_path / "two"), read_weights(tmp_path / "one"), rtol=0, atol=1e-9)
+
+
+# Side networks are full of batch norms; passes give them other statistics, so there is one pass.
+@pytest.mark.parametrize("recipe", [CLOSED_FITTING, OPEN_FITTING], ids=["closed", "open"])
+def test_two_processes_fit_a_side_network_as_one(job: Callable[..., Job], tmp_path: Path, recipe: Recipe) -> None:
     for name, num_processes in (("one", 1), ("two", 2)):
         fit_in_processes(job(name, recipe, float64=True), num_processes=num_processes)
     one, two = ([each.loss for each in read_records(tmp_path / name)] for name in ("one", "two"))

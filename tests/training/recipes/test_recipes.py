@@ -19,6 +19,8 @@ def test_recipes_are_known_by_their_names() -> None:
         "dual_semantic_few_shot_paper", "dual_semantic_ssv1", "dual_semantic_ssv1_paper", "baseline_frozen",
         "baseline_image_ft", "vificlip_k400", "vificlip_full", "vificlip_base_to_novel", "vificlip_few_shot",
         "vificlip_shapes", "vl_bridge", "vl_prompting_base_to_novel", "vl_prompting_few_shot", "vl_prompting_shapes",
+        "tds_ssv1", "tds_ssv1_released", "tds_ssv2", "tds_ssv2_released", "tds_k400", "tds_k400_released",
+        "tds_shapes",
     ]  # fmt: skip
     assert [find_recipe(name).name for name in RECIPES] == list(RECIPES)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.training.side import SIDE, SIDE_MODEL, side_config
-from tests.training.tiny import CLIP, RECIPE
+from tests.training.tiny import CLIP, RECIPE, tiny_model
 from training.checkpoint import read_config, render_config
 from training.config import Recipe, SideNetworkConfig
 from training.errors import SettingError
@@ -21,7 +21,6 @@ from training.overrides import override
     [
         ({"side_width": 0}, "side_width is 0; it must be at least 1"),
         ({"side_width": 200}, "side_width is 200; it must be at least 1 and, from 64 on, divisible by 3, its number"),
-        ({"head": "linear"}, "head is 'linear' and num_classes is None; a linear head needs at least 1 class, so set"),
         ({"head": "linear", "num_classes": 0}, "head is 'linear' and num_classes is 0; a linear head needs at least 1"),
         ({"head": "linear", "num_classes": 3, "fuse_frozen": True}, "head is 'linear' and fuse_frozen is on, but"),
         (
@@ -36,6 +35,12 @@ from training.overrides import override
 def test_impossible_side_networks_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         side_config(**changes)
+
+
+def test_model_of_an_unknown_number_of_classes_is_not_built() -> None:
+    message = "head is 'linear' and num_classes is None; a linear head needs at least 1 class, so set"
+    with pytest.raises(ValueError, match=message):
+        tiny_model(side_config(head="linear"))
 
 
 @pytest.mark.parametrize(
