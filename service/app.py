@@ -29,8 +29,9 @@ from service.recognition.label_sets import LabelSets
 from service.recognition.label_store import LabelStore
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer, RecognizerLimits, VideoReader
+from service.recognition.shared_labels import SharedLabels
 from service.recognition.video_cache import VideoCache
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics
 
 _logger = structlog.get_logger(__name__)
@@ -55,8 +56,11 @@ def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
 
     Raises:
         BundleError: a file of the bundle cannot be used.
+        SettingsError: the engine is not installed.
     """
     # The engine is imported where it is chosen, so that the others cost nothing.
+    if settings.triton is not None:
+        return _load_triton_encoders(bundle, settings, address=settings.triton)
     from service.encoders.embedded import EngineOptions, load_embedded_encoders
 
     cache_dir = None if settings.cache_dir is None else settings.cache_dir / "openvino"
@@ -64,6 +68,27 @@ def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
         precision=settings.encoder_precision, num_threads=settings.encoder_threads, cache_dir=cache_dir
     )
     return load_embedded_encoders(bundle, options=options)
+
+
+def _load_triton_encoders(bundle: Bundle, settings: Settings, *, address: str) -> Encoders:
+    try:
+        from service.encoders.triton import TritonOptions, load_triton_encoders
+        from service.encoders.triton_connection import TlsFiles
+    except ImportError as error:
+        raise SettingsError(
+            f"DUOACT_TRITON is {address!r}, but the client of Triton is not installed ({error}); "
+            "pip install 'duoact[triton]'"
+        ) from error
+    files = (settings.triton_root_certificates, settings.triton_certificate_chain, settings.triton_private_key)
+    options = TritonOptions(
+        address=address,
+        timeout_seconds=settings.triton_timeout_seconds,
+        model_version=settings.triton_model_version.replace("latest", ""),
+        precision="bf16" if settings.encoder_precision == "bf16" else "f32",
+        shared_memory=settings.triton_shared_memory,
+        tls=TlsFiles(*files) if settings.triton_tls or any(files) else None,
+    )
+    return load_triton_encoders(bundle, options=options)
 
 
 def load_parts(settings: Settings) -> Parts:
@@ -82,6 +107,7 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
 
     Raises:
         BundleError: a stored label bank cannot be read.
+        SettingsError: the address of Redis is none, or its client is not installed.
     """
     stored = _read_label_banks(bundle)
     label_set_registry = LabelSets(
@@ -154,6 +180,8 @@ def build_gateway(parts: Parts) -> Gateway:
         api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
     )
     _watch_gauges(gateway)
+    if parts.label_banks.shared is not None:
+        _watch_shared_labels(parts.label_banks.shared, gateway.metrics)
     return gateway
 
 
@@ -193,6 +221,16 @@ def _watch_gauges(gateway: Gateway) -> None:
     )
 
 
+def _watch_shared_labels(shared: SharedLabels, metrics: Metrics) -> None:
+    metrics.watch(
+        "shared_labels_up",
+        description="1 where the store that gateways share answered the last time.",
+        value=lambda: float(shared.is_up),
+    )
+    metrics.watch_counts("shared_label_lookups", description="Label embeddings asked for.", counts=shared.lookups)
+    metrics.watch_counts("shared_label_writes", description="Label embeddings to store.", counts=shared.writes)
+
+
 def _read_label_banks(bundle: Bundle) -> dict[str, StoredLabelBank]:
     directory = bundle.directory / "label_banks"
     return {name: read_label_bank(directory / f"{name}.safetensors") for name in bundle.manifest.label_sets}
@@ -213,7 +251,29 @@ def _build_label_banks(
         stored=stored.values(),
         store=store,
         max_bytes=settings.label_cache_bytes,
+        shared=_open_shared_labels(settings, dimension=bundle.manifest.joint_dimension),
     )
+
+
+def _open_shared_labels(settings: Settings, *, dimension: int) -> SharedLabels | None:
+    if settings.redis_url is None:
+        return None
+    try:
+        # Imported here, since a gateway alone needs no client of Redis.
+        from service.recognition.redis_labels import RedisLabels, RedisOptions
+    except ImportError as error:
+        raise SettingsError(
+            f"DUOACT_REDIS_URL is set, but the client of Redis is not installed ({error}); pip install 'duoact[redis]'"
+        ) from error
+    options = RedisOptions(
+        timeout_seconds=settings.redis_timeout_seconds,
+        rest_seconds=settings.redis_rest_seconds,
+        lifetime_seconds=settings.redis_lifetime_seconds,
+    )
+    try:
+        return RedisLabels(settings.redis_url.get_secret_value(), dimension=dimension, options=options)
+    except ValueError as error:
+        raise SettingsError(f"DUOACT_REDIS_URL: {error}") from error
 
 
 def _decode_limits(settings: Settings) -> DecodeLimits:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from service.api.schemas import Answer, render_answer, render_json
 from service.app import Parts, build_app, load_parts
+from service.capacity.command import capacity
 from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
 from service.contract.views import ViewPlan
@@ -44,10 +45,13 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")] = None,
     workers: Annotated[int | None, typer.Option(help="Videos decoded at the same time. [default: 2]")] = None,
+    triton: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a Triton server's gRPC endpoint. [default: encode on this machine]")
+    ] = None,
 ) -> None:
     """Serve the API and the web page."""
     try:
-        settings = Settings.load(bundle=bundle, host=host, port=port, workers=workers)
+        settings = Settings.load(bundle=bundle, host=host, port=port, workers=workers, triton=triton)
         configure_logging(settings.log_level)
         with open_socket(settings.host, settings.port) as listening:
             parts = load_parts(settings)
@@ -89,6 +93,9 @@ def recognize(  # noqa: PLR0913 - one argument an option
         typer.echo(render_json(answer))
     else:
         _show(answer)
+
+
+app.command()(capacity)
 
 
 async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> Answer:

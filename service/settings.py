@@ -4,10 +4,13 @@ What a setting means lives here; what is done with it lives where it is used. A 
 it.
 """
 
+import difflib
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.decode import DecodeLimits
@@ -16,6 +19,9 @@ from service.contract.labels import LabelLimits
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 MEBIBYTE = 1 << 20
+_PREFIX = "DUOACT_"
+# host:port; a host of colons stands in brackets.
+_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}$"
 
 
 class SettingsError(ValueError):
@@ -25,7 +31,7 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """The service's settings; each can be given as ``DUOACT_<NAME>`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="DUOACT_", frozen=True, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
 
     bundle: Path = Path("model_repository/demo")
     host: str = "127.0.0.1"
@@ -38,6 +44,15 @@ class Settings(BaseSettings):
     encoder_precision: Literal["auto", "f32", "bf16"] = "auto"
     encoder_threads: Annotated[int, Field(ge=0)] = 0
     canary_period_seconds: Seconds = 30.0
+
+    triton: Annotated[str, Field(pattern=_ADDRESS)] | None = None
+    triton_timeout_seconds: Seconds = 30.0
+    triton_model_version: Annotated[str, Field(pattern=r"^([1-9][0-9]*|latest)$")] = "1"
+    triton_shared_memory: bool = False
+    triton_tls: bool = False
+    triton_root_certificates: FilePath | None = None
+    triton_certificate_chain: FilePath | None = None
+    triton_private_key: FilePath | None = None
 
     max_upload_bytes: Positive = 100 * MEBIBYTE
     max_field_bytes: Positive = 8 * MEBIBYTE
@@ -60,16 +75,29 @@ class Settings(BaseSettings):
     label_store_entries: Positive = 200_000
     video_cache_bytes: Positive = 64 * MEBIBYTE
 
+    redis_url: SecretStr | None = None
+    redis_timeout_seconds: Seconds = 0.25
+    redis_rest_seconds: Seconds = 5.0
+    redis_lifetime_seconds: Positive = 30 * 86_400
+
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
         """Read several keys separated by commas."""
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
 
-    @field_validator("cache_dir", mode="before")
+    @field_validator(
+        "cache_dir",
+        "redis_url",
+        "triton",
+        "triton_root_certificates",
+        "triton_certificate_chain",
+        "triton_private_key",
+        mode="before",
+    )
     @classmethod
-    def _allow_no_cache(cls, value: object) -> object:
-        """Read an empty text as no cache."""
+    def _allow_none(cls, value: object) -> object:
+        """Read an empty text as none of this kind."""
         return None if value == "" else value
 
     @field_validator("cache_dir")
@@ -86,13 +114,27 @@ class Settings(BaseSettings):
         """Read the environment; overrides that are not None win.
 
         Raises:
-            SettingsError: a value is impossible; the message names the setting, the value and what is allowed.
+            SettingsError: a value is impossible, or a variable is no setting; the message names it and what is allowed.
         """
+        _refuse_unknown(os.environ, known=tuple(cls.model_fields))
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             problems = "; ".join(
-                f"DUOACT_{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()
+                f"{_PREFIX}{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()
             )
             raise SettingsError(problems) from error
+
+
+def _refuse_unknown(environment: Iterable[str], *, known: Sequence[str]) -> None:
+    """Refuse a misspelt variable, which would otherwise leave a default in force; its value may be a secret."""
+    given = (name for name in environment if name.startswith(_PREFIX))
+    unknown = sorted(name for name in given if name.removeprefix(_PREFIX).lower() not in known)
+    if unknown:
+        raise SettingsError("; ".join(f"{name} is no setting: {_advise(name, known=known)}" for name in unknown))
+
+
+def _advise(name: str, *, known: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(name.removeprefix(_PREFIX).lower(), known, n=1)
+    return f"did you mean {_PREFIX}{nearest[0].upper()}?" if nearest else "take it out of the environment"

@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
+from service.contract.graphs import Format
 from service.contract.labels import read_label_file
 from training.checkpoint import load_model
 from training.cli_ablate import ablate_command
+from training.cli_configure import configure_command
 from training.cli_cost import cost_command
 from training.cli_evaluate import evaluate_command
 from training.cli_figures import figures_command
-from training.cli_options import DataOption, SetOption, WorkersOption, clear_errors
+from training.cli_options import EXIT_CODES, DataOption, SetOption, WorkersOption, clear_errors
+from training.cli_publish import publish_command
 from training.cli_retrieve import retrieve_command
 from training.data.annotations import LABELS_NAME, read_video_data
 from training.demo.build import build_demo, plan_demo, plan_miniature
 from training.export.bundle import export_bundle
-from training.export.graphs import Format
 from training.export.verify import verify_bundle
 from training.fit import Workplace, fit
 from training.model_card import configure_method, describe_model, render_groups
@@ -26,11 +28,15 @@ from training.progress import show_fit
 from training.provenance import choose_fusion, describe_provenance
 from training.recipes import find_recipe
 
-app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
+app = typer.Typer(
+    help="Adapt frozen CLIP to video, evaluate it and export bundles.", epilog=EXIT_CODES, no_args_is_help=True
+)
 app.command("ablate")(ablate_command)
+app.command("configure")(configure_command)
 app.command("cost")(cost_command)
 app.command("evaluate")(evaluate_command)
 app.command("figures")(figures_command)
+app.command("publish")(publish_command)
 app.command("retrieve")(retrieve_command)
 
 
@@ -102,10 +108,14 @@ def verify_command(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     *,
     run: Annotated[Path | None, typer.Option(help="Folder of the run it was exported from, to compare with.")] = None,
+    triton: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a Triton server that runs it, to compare too.")
+    ] = None,
 ) -> None:
     """Prove that a bundle gives the same answers on every engine."""
     with clear_errors() as console:
-        verify_bundle(bundle, model=None if run is None else load_model(run).cpu(), console=console)
+        model = None if run is None else load_model(run).cpu()
+        verify_bundle(bundle, model=model, console=console, triton=triton)
 
 
 @app.command("info")

@@ -12,6 +12,11 @@ from rich.markup import escape
 from service.contract.errors import DuoActError
 
 EXIT_FAILED = 1
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed, and the message says what to change; 2 arguments that make no sense; 130 "
+    "interrupted, 143 terminated, 137 killed: run the same command again, fit with --resume once its run folder has a "
+    "config.json. A bundle is replaced, and a version published, as a whole or not at all."
+)
 
 DataOption = Annotated[Path, typer.Option(help="Folder with labels.csv and annotations.csv.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="A field of the config, as key=value; repeatable.")]

@@ -17,3 +17,7 @@ class DivergenceError(DuoActError):
 
 class SettingError(DuoActError):
     """A setting of the command line that no config has, or that cannot have this value."""
+
+
+class PublishError(DuoActError):
+    """A model repository that cannot be published to, or has nothing to go back to."""

@@ -93,6 +93,8 @@ async def answer_duoact_error(request: Request, error: DuoActError) -> JSONRespo
     """Answer an error of ours from the table; one without a row is a fault of the service."""
     if kind_of(error) is INTERNAL:
         raise error
+    if isinstance(error, EncoderUnavailableError):
+        request.app.state.gateway.readiness.doubt()
     return render_problem(kind_of(error), detail=str(error), request=request, headers=_headers(error))
 
 

@@ -14,11 +14,9 @@ import openvino as ov
 import structlog
 
 from service.contract.errors import BundleError, EncoderUnavailableError
-from service.contract.manifest import Bundle, TextTower
-from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from service.encoders.base import Encoders, Graph, Precision
-from service.encoders.canary import Canary
-from service.encoders.towers import ChineseTextEncoder, EnglishTextEncoder, GraphVideoEncoder
+from service.contract.manifest import Bundle
+from service.encoders.assembly import assemble_encoders, served_specs
+from service.encoders.base import Encoders, Precision
 
 _logger = structlog.get_logger(__name__)
 
@@ -97,15 +95,15 @@ def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoder
         BundleError: a graph, a tokenizer or the golden vectors cannot be read; the message names the file.
     """
     options = replace(options, cache_dir=_usable(options.cache_dir))
-    manifest, directory = bundle.manifest, bundle.directory
     capabilities = open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     precision = choose_precision(options.precision, capabilities=capabilities)
-    precisions: dict[str, Precision] = {"video_encoder": precision, "text_encoder_en": "f32"}
-    if manifest.has_chinese:
-        precisions["text_encoder_zh"] = "f32"
     graphs = {
-        name: OpenVINOGraph(directory / name / "1" / "model.onnx", precision=value, options=options)
-        for name, value in precisions.items()
+        spec.name: OpenVINOGraph(
+            bundle.directory / spec.file_name("onnx"),
+            precision=precision if spec.name == "video_encoder" else "f32",
+            options=options,
+        )
+        for spec in served_specs(bundle)
     }
     _logger.info("encoder loaded", engine="openvino", precision=precision, graphs=sorted(graphs))
 
@@ -113,22 +111,7 @@ def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoder
         for graph in graphs.values():
             graph.close()
 
-    canary = Canary.from_file(directory / "golden.safetensors", graphs=graphs)
-    english = EnglishTokenizer.from_file(directory / "tokenizer_en.json", max_length=manifest.english.max_length)
-    return Encoders(
-        video=GraphVideoEncoder(graphs["video_encoder"]),
-        english=EnglishTextEncoder(graphs["text_encoder_en"], tokenizer=english, word_set=manifest.scoring.word_set),
-        chinese=_chinese(graphs.get("text_encoder_zh"), directory=directory, tower=manifest.chinese),
-        check=canary.check,
-        close=close,
-    )
-
-
-def _chinese(graph: Graph | None, *, directory: Path, tower: TextTower | None) -> ChineseTextEncoder | None:
-    if graph is None or tower is None:
-        return None
-    tokenizer = ChineseTokenizer.from_file(directory / "tokenizer_zh.json", max_length=tower.max_length)
-    return ChineseTextEncoder(graph, tokenizer=tokenizer)
+    return assemble_encoders(bundle, graphs=graphs, close=close)
 
 
 def _usable(cache_dir: Path | None) -> Path | None:

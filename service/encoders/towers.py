@@ -1,5 +1,6 @@
 """The three towers of a bundle on top of any engine's graphs: views in pieces, texts through the tokenizers."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -15,18 +16,32 @@ _CHUNK_VIEWS = 4
 
 
 class GraphVideoEncoder:
-    """A ``video_encoder`` graph."""
+    """A ``video_encoder`` graph.
 
-    def __init__(self, graph: Graph) -> None:
+    Args:
+        graph: the graph.
+        num_concurrent: calls of one video at a time; more than one is for an engine that runs them as one batch.
+    """
+
+    def __init__(self, graph: Graph, *, num_concurrent: int = 1) -> None:
         self._graph = graph
+        self._num_concurrent = num_concurrent
 
     async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
         """Encode views, a few at a time."""
-        pieces = [
-            checked_output(await self._graph.run({"frames": chunk}), "frame_features", rank=3, num_rows=len(chunk))
-            for chunk in _chunks(views)
-        ]
-        return np.concatenate(pieces)
+        slots = asyncio.Semaphore(self._num_concurrent)
+
+        async def encode(chunk: np.ndarray) -> np.ndarray:
+            async with slots:
+                outputs = await self._graph.run({"frames": chunk})
+            return checked_output(outputs, "frame_features", rank=3, num_rows=len(chunk))
+
+        calls = [asyncio.ensure_future(encode(chunk)) for chunk in _chunks(views)]
+        try:
+            return np.concatenate(await asyncio.gather(*calls))
+        finally:
+            for call in calls:
+                call.cancel()
 
 
 class EnglishTextEncoder:

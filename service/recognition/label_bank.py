@@ -1,4 +1,7 @@
-"""Label banks for requests: a bounded memory cache over the store on disk, and one encoding at a time of each text."""
+"""Label banks for requests: a bounded memory cache over stores on disk and in common with other gateways.
+
+What none of them has is encoded, one encoding at a time of each text.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +18,7 @@ from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
 from service.encoders.base import TextEmbedding, TextEncoder
 from service.recognition.label_store import LabelStore, TextKey
+from service.recognition.shared_labels import SharedLabels
 
 _BATCH_TEXTS = 64
 _NUM_NAMED = 5
@@ -55,7 +59,7 @@ class _Flight:
 
 
 class LabelBanks:
-    """Embeds label texts, each once: memory, then disk, then the text towers."""
+    """Embeds label texts, each once: memory, then disk, then what gateways share, then the text towers."""
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class LabelBanks:
         stored: Iterable[StoredLabelBank],
         store: LabelStore | None,
         max_bytes: int,
+        shared: SharedLabels | None = None,
     ) -> None:
         self._towers = towers
         self._key = key
@@ -73,6 +78,8 @@ class LabelBanks:
         self._memory: LRUCache[TextKey, TextEmbedding] = LRUCache(max_bytes // 2, lambda entry: entry.num_bytes)
         self._fetched: LRUCache[_Asked, FetchedBank] = LRUCache(max_bytes // 2, lambda bank: bank.num_bytes)
         self._store = store
+        self.shared = shared
+        self._sharing: set[asyncio.Task[None]] = set()
         # One thread, so that SQLite has one writer and the event loop never waits for the disk.
         self._disk: Executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="label_store")
         self._flights: dict[TextKey, _Flight] = {}
@@ -83,7 +90,10 @@ class LabelBanks:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._store.open)
 
     async def close(self) -> None:
-        """Close the store on disk after what is being written."""
+        """Close the stores after what is being written."""
+        if self.shared is not None:
+            await asyncio.gather(*self._sharing)
+            await self.shared.close()
         if self._store is not None:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._store.close)
         self._disk.shutdown()
@@ -140,7 +150,12 @@ class LabelBanks:
             self._remember(on_disk)
             found |= on_disk
             missing = [key for key in missing if key not in found]
-        # Another request may have brought some of them home while the disk was read.
+        if missing and self.shared is not None:
+            elsewhere = await self.shared.read(missing)
+            self._keep(elsewhere)
+            found |= elsewhere
+            missing = [key for key in missing if key not in found]
+        # Another request may have brought some of them home in the meantime.
         found |= {key: entry for key in missing if (entry := self._remembered(key)) is not None}
         absent = [key for key in missing if key not in found]
         flights = self._board(absent)
@@ -161,6 +176,12 @@ class LabelBanks:
         for key, entry in entries.items():
             if entry.num_bytes <= self._memory.maxsize:
                 self._memory[key] = entry
+
+    def _keep(self, entries: Entries) -> None:
+        """Remember entries here, in memory and on disk."""
+        self._remember(entries)
+        if entries and self._store is not None:
+            self._disk.submit(self._store.write, entries)
 
     def _board(self, keys: Sequence[TextKey]) -> list[_Flight]:
         """The flights that bring keys: those under way, and one new flight for the keys that none brings yet."""
@@ -187,10 +208,12 @@ class LabelBanks:
             texts = [key.text for key in batch]
             encoded = await self._towers[batch[0].language].encode_texts(texts, template=batch[0].template)
             landed = dict(zip(batch, encoded, strict=True))
-            self._remember(landed)
+            self._keep(landed)
             entries |= landed
-            if self._store is not None:
-                self._disk.submit(self._store.write, landed)
+            if self.shared is not None:
+                sharing = asyncio.create_task(self.shared.write(landed))
+                self._sharing.add(sharing)
+                sharing.add_done_callback(self._sharing.discard)
         return entries
 
 

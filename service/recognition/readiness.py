@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
-from service.contract.errors import DuoActError, EncoderUnavailableError
+from service.contract.errors import DuoActError, EncoderUnavailableError, QueueFullError
 
 _logger = structlog.get_logger(__name__)
 # An answer counts as recent for so many periods.
 _RECENT_PERIODS = 3
+# While the encoder is away it is asked this often, so that its return is noticed at once.
+_RETRY_SECONDS = 0.5
 
 
 class Readiness:
@@ -39,6 +42,7 @@ class Readiness:
         self._clock = clock
         self._succeeded_at: float | None = None
         self._problem: str | None = None
+        self._doubted = asyncio.Event()
         self.draining = False
 
     async def replay(self) -> None:
@@ -46,21 +50,40 @@ class Readiness:
         try:
             async with asyncio.timeout(self._period_seconds):
                 await self._check()
+        except QueueFullError as error:
+            # Busy is not broken: what the last replays found still holds, until it is too old.
+            _logger.warning("canary not replayed", error=str(error))
         except (DuoActError, TimeoutError) as error:
-            self._problem = str(error) or f"no answer within {self._period_seconds:g} s"
-            _logger.error("canary failed", error=self._problem)
+            problem = str(error) or f"no answer within {self._period_seconds:g} s"
+            # An outage is one line in the log, not one each time the encoder is asked again.
+            if problem != self._problem:
+                _logger.error("canary failed", error=problem)
+            self._problem = problem
         else:
             self._problem = None
             self._succeeded_at = self._clock()
 
+    def doubt(self) -> None:
+        """Note that a request found the encoder away, so that the canary is replayed without delay."""
+        if self._problem is None:
+            self._doubted.set()
+
     async def watch(self) -> None:
         """Replay the canary, and replace a broken decode pool, for ever."""
         while True:
-            await asyncio.sleep(self._period_seconds)
+            await self._pause()
             if not self._pool_alive():
                 _logger.error("decode pool broke down, starting a new one")
                 await asyncio.to_thread(self._restart_pool)
             await self.replay()
+
+    async def _pause(self) -> None:
+        """Wait for the next replay's time; a doubt shortens it."""
+        seconds = self._period_seconds if self._problem is None else min(_RETRY_SECONDS, self._period_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._doubted.wait()
+        self._doubted.clear()
 
     def missing(self) -> tuple[str, ...]:
         """What keeps the service from being ready, in sentences; nothing where it is ready."""

@@ -14,6 +14,7 @@ from service.contract.manifest import Bundle, Preprocessing, Sampling
 from service.contract.scoring import LabelBank, Scores, score_labels
 from service.contract.views import VideoViews, ViewPlan
 from service.encoders.base import VideoEncoder
+from service.encoders.deadline import limit_calls
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.label_bank import LabelBanks
 from service.recognition.predictions import CacheUse, Recognition, predict
@@ -211,7 +212,8 @@ class Recognizer:
             views = await self._decode(video, question, deadline=deadline)
         with stopwatch.stage("encode"):
             async with deadline.guard("encoding"):
-                features = await self._encoder.encode_video(views.views)
+                with limit_calls(deadline.remaining_seconds):
+                    features = await self._encoder.encode_video(views.views)
         seen = VideoFeatures(
             features=features,
             indices=views.indices,

@@ -1,8 +1,10 @@
 """Prometheus metrics: seconds and counts, with label values from closed sets only, so that memory stays bounded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -38,6 +40,10 @@ class Metrics:
         """Add a gauge ``duoact_<name>`` that reads its value when it is scraped."""
         Gauge(f"duoact_{name}", description, registry=self._registry).set_function(value)
 
+    def watch_counts(self, name: str, *, description: str, counts: Mapping[str, int]) -> None:
+        """Add a counter ``duoact_<name>`` by result that reads its values when it is scraped."""
+        self._registry.register(_WatchedCounts(f"duoact_{name}", description=description, counts=counts))
+
     def count_request(self, route: str, *, status: int, seconds: float) -> None:
         """Record one finished request; ``route`` is the route's template, never the path that was asked for."""
         self._requests.labels(route, str(status)).observe(seconds)
@@ -60,3 +66,19 @@ class Metrics:
     def render(self) -> bytes:
         """Render everything in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _WatchedCounts(Collector):
+    """A counter whose values somebody else keeps."""
+
+    def __init__(self, name: str, *, description: str, counts: Mapping[str, int]) -> None:
+        self._name = name
+        self._description = description
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Read the values."""
+        family = CounterMetricFamily(self._name, self._description, labels=("result",))
+        for result, count in self._counts.items():
+            family.add_metric((result,), count)
+        yield family

@@ -188,6 +188,7 @@ def test_port_in_use_is_one_line(bundle: Path) -> None:
     [
         (("--host", "no such host"), "host 'no such host' cannot be listened on"),
         (("--workers", 0), "DUOACT_WORKERS is 0"),
+        (("--triton", "http://gpu:8000"), "DUOACT_TRITON is 'http://gpu:8000': String should match pattern"),
     ],
 )
 def test_impossible_option_is_one_line(bundle: Path, arguments: tuple[object, ...], message: str) -> None:

@@ -35,16 +35,27 @@ def test_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_keys_are_separated_by_commas_and_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DUOACT_API_KEYS", "one, two,,")
+    monkeypatch.setenv("DUOACT_API_KEYS", "first-key, second-key,,")
     settings = Settings.load()
-    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
-    assert "one" not in repr(settings)
+    assert [key.get_secret_value() for key in settings.api_keys] == ["first-key", "second-key"]
+    assert "first-key" not in repr(settings)
 
 
 def test_cache_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUOACT_CACHE_DIR", "")
     assert Settings.load().cache_dir is None
     assert Settings.load(cache_dir=Path("~no such user/x")).cache_dir is None
+
+
+def test_empty_address_and_files_of_triton_are_none() -> None:
+    settings = Settings.load(triton="", triton_root_certificates="", triton_certificate_chain="", triton_private_key="")
+    files = (settings.triton_root_certificates, settings.triton_certificate_chain, settings.triton_private_key)
+    assert (settings.triton, *files) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("address", ["localhost:8001", "triton.gpu.svc:8001", "10.0.0.7:1", "[::1]:8001"])
+def test_address_of_triton_is_host_and_port(address: str) -> None:
+    assert Settings.load(triton=address).triton == address
 
 
 @pytest.mark.parametrize(
@@ -54,9 +65,28 @@ def test_cache_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("port", 70000, "DUOACT_PORT is 70000: Input should be less than or equal to 65535"),
         ("workers", 0, "DUOACT_WORKERS is 0: Input should be greater than 0"),
         ("encoder_precision", "int4", "DUOACT_ENCODER_PRECISION is 'int4': Input should be 'auto', 'f32' or 'bf16'"),
+        ("triton", "http://gpu:8000", "DUOACT_TRITON is 'http://gpu:8000': String should match pattern"),
+        ("triton", "gpu", "DUOACT_TRITON is 'gpu': String should match pattern"),
+        ("triton_model_version", "0", "DUOACT_TRITON_MODEL_VERSION is '0': String should match pattern"),
+        ("triton_private_key", "/no/key.pem", "DUOACT_TRITON_PRIVATE_KEY is '/no/key.pem': Path does not point to a f"),
         ("colour", "red", "DUOACT_COLOUR is 'red': Extra inputs are not permitted"),
     ],
 )
 def test_impossible_setting_is_named_with_its_value(name: str, value: object, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.load(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("DUOACT_API_KEY", "^DUOACT_API_KEY is no setting: did you mean DUOACT_API_KEYS\\?$"),
+        ("DUOACT_QUX", "^DUOACT_QUX is no setting: take it out of the environment$"),
+    ],
+)
+def test_variable_that_is_no_setting_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.setenv(name, "secret")
+    with pytest.raises(SettingsError, match=message):
+        Settings.load()

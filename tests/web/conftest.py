@@ -20,7 +20,7 @@ async def browser() -> AsyncIterator[Browser]:
     executable = shutil.which("chromium")
     if executable is None:
         reason = "no chromium on the PATH: apt-get install chromium"
-        if os.environ.get("DUOACT_REQUIRE_BROWSER") == "1":
+        if os.environ.get("TESTS_REQUIRE_BROWSER") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     async with async_playwright() as playwright:

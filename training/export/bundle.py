@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.contract.errors import BundleError
+from service.contract.graphs import Format, graph_specs
 from service.contract.label_banks import BankKey, write_label_bank
 from service.contract.labels import Label
 from service.contract.manifest import MANIFEST_NAME, Lambda, Manifest, Provenance, file_digest, render_manifest
 from training.export.description import describe_model
 from training.export.golden import GOLDEN_NAME, write_golden
-from training.export.graphs import Format, graph_specs, tower
+from training.export.graphs import tower
 from training.export.onnx import export_onnx
 from training.export.torchscript import export_torchscript
 from training.export.triton import render_triton_config
@@ -65,19 +66,19 @@ def export_bundle(
         provenance=provenance,
         chinese_trained=chinese_trained,
     )
-    with _replacing(out) as folder:
+    with replacing_bundle(out) as folder:
         _write_graphs(folder, model=model, manifest=manifest, graph_format=format)
         _write_tokenizers(folder, model.tokenizers)
         _write_label_banks(folder, model=model, manifest=manifest, label_sets=label_sets)
         labels = [label for labels in label_sets.values() for label in labels]
         write_golden(folder / GOLDEN_NAME, model=model, tokenizers=model.tokenizers, manifest=manifest, labels=labels)
-        _write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
         verify_bundle(folder, model=model)
     return out
 
 
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
+def replacing_bundle(out: Path) -> Iterator[Path]:
     """Give a new folder beside ``out`` that takes its place at exit, or vanishes if anything fails."""
     if out.exists() and not (out / MANIFEST_NAME).is_file():
         raise BundleError(f"{out} exists and is not a bundle: it has no {MANIFEST_NAME}; choose another folder")
@@ -119,8 +120,9 @@ def _write_label_banks(
         write_label_bank(path, labels=labels, bank=bank, key=BankKey.of(manifest))
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a folder, with the digests of the files that are there now."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     text = render_manifest(manifest.model_copy(update={"files": files}))
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")

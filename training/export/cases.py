@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int32
 
+from service.contract.graphs import GraphSpec
 from training.export.engines import Arrays
 from training.export.golden import draw_frames
-from training.export.graphs import GraphSpec
 
 # The shortest prompt: start, one token, end.
 MIN_LENGTH = 3

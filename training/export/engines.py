@@ -12,7 +12,7 @@ import openvino
 import torch
 from torch import nn
 
-from training.export.graphs import GraphSpec
+from service.contract.graphs import GraphSpec
 from training.export.tracing import held_still
 
 Arrays = Mapping[str, np.ndarray]

@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import UInt8
 from safetensors.numpy import load_file, save
 
+from service.contract.graphs import GraphSpec, TensorSpec, graph_specs
 from service.contract.labels import Label
 from service.contract.manifest import Manifest
 from training.export.engines import torch_engine
-from training.export.graphs import GraphSpec, TensorSpec, graph_specs, tower
+from training.export.graphs import tower
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 GOLDEN_NAME = "golden.safetensors"

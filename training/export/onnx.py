@@ -7,7 +7,7 @@ from onnx import GraphProto, ModelProto
 from torch import nn
 
 from service.contract.errors import BundleError
-from training.export.graphs import GraphSpec
+from service.contract.graphs import GraphSpec
 from training.export.tracing import example_inputs, traced
 
 # The largest message that protobuf writes, and so the largest file with embedded weights.

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.export.graphs import GraphSpec
+from service.contract.graphs import GraphSpec
 from training.export.tracing import example_inputs, traced
 
 # Source positions: they hold paths of the machine that traced, and nothing reads them.

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import config
 from torch import Tensor, nn
 
-from training.export.graphs import LABELS, LENGTH, VIEWS, GraphSpec
+from service.contract.graphs import LABELS, LENGTH, VIEWS, GraphSpec
 
 # Sizes 0 and 1 would be taken for constants, and equal sizes for one axis.
 _EXAMPLE_SIZES = {VIEWS: 2, LABELS: 3, LENGTH: 5}

@@ -11,6 +11,7 @@ from rich.table import Table
 from tokenizers import Tokenizer
 
 from service.contract.errors import BundleError
+from service.contract.graphs import GraphSpec, find_format, graph_specs
 from service.contract.manifest import Bundle, open_bundle
 from training.export.cases import Case, draw_cases
 from training.export.engines import (
@@ -24,7 +25,8 @@ from training.export.engines import (
     torchscript_engine,
 )
 from training.export.golden import GOLDEN_NAME, read_golden
-from training.export.graphs import GraphSpec, graph_specs, tower
+from training.export.graphs import tower
+from training.export.triton_engine import triton_engine
 from training.models.video_clip import VideoCLIP
 
 MAX_DIFFERENCE_F32 = 1e-4
@@ -69,7 +71,9 @@ class _Engine:
     note: str = ""
 
 
-def verify_bundle(bundle_dir: Path, *, model: VideoCLIP | None = None, console: Console | None = None) -> list[Record]:
+def verify_bundle(
+    bundle_dir: Path, *, model: VideoCLIP | None = None, console: Console | None = None, triton: str | None = None
+) -> list[Record]:
     """Replay golden and random inputs on every engine and compare with torch.
 
     The reference on random inputs is ``model`` where it is given, and the bundle's first engine otherwise; it is
@@ -79,13 +83,14 @@ def verify_bundle(bundle_dir: Path, *, model: VideoCLIP | None = None, console: 
         bundle_dir: the bundle's folder.
         model: the model that was exported, on the CPU.
         console: where a table of all comparisons is printed, if anywhere.
+        triton: ``host:port`` of a Triton server that runs the bundle's graphs, if it is to be compared too.
 
     Raises:
         BundleError: the bundle is broken, or an engine differs by more than its precision explains; the message names
             graph, engine, input and difference.
     """
     bundle = open_bundle(bundle_dir)
-    records = [record for spec in graph_specs(bundle.manifest) for record in _verify_graph(bundle, spec, model)]
+    records = [record for spec in graph_specs(bundle.manifest) for record in _verify_graph(bundle, spec, model, triton)]
     if console is not None:
         console.print(render_records(records, title=f"Bundle {bundle.manifest.name}"))
     for record in records:
@@ -110,8 +115,11 @@ def render_records(records: Iterable[Record], *, title: str) -> Table:
     return table
 
 
-def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None) -> Iterator[Record]:
+def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None, triton: str | None) -> Iterator[Record]:
     reference, *others = _engines(bundle, spec, model)
+    if triton is not None:
+        graph_format = find_format(bundle.manifest)
+        others.append(_Engine("Triton", "f32", lambda: triton_engine(triton, spec=spec, graph_format=graph_format)))
     vocabulary_size, max_length = _text_limits(bundle, spec)
     cases = list(draw_cases(spec, vocabulary_size=vocabulary_size, max_length=max_length))
     expectations = _expectations(bundle, spec, cases=cases, reference=reference.load())

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from service.contract.decode import VideoInfo
-from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, NotFoundError
+from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, NotFoundError, QueueFullError
 from service.contract.labels import Label
 from service.contract.scoring import Scores
 from service.contract.views import ViewPlan
@@ -189,6 +189,31 @@ async def test_old_success_is_no_success() -> None:
     canary.now = 31.0
     with pytest.raises(EncoderUnavailableError, match="the canary last succeeded 31 s ago; try again later"):
         readiness.require_encoder()
+
+
+async def test_busy_encoder_stays_ready() -> None:
+    canary = Canary()
+    readiness = canary.readiness()
+    await readiness.replay()
+    canary.error = QueueFullError("full", 1.0)
+    await readiness.replay()
+    assert readiness.missing() == ()
+
+
+async def test_doubt_brings_the_next_replay_forward_and_return_is_noticed_soon() -> None:
+    canary = Canary()
+    readiness = canary.readiness(period_seconds=60.0)
+    await readiness.replay()
+    watching = asyncio.create_task(readiness.watch())
+    canary.error = EncoderUnavailableError("away")
+    readiness.doubt()
+    async with asyncio.timeout(5):
+        while readiness.missing() != ("encoder: away",):
+            await asyncio.sleep(0.01)
+        canary.error = None
+        while readiness.missing():
+            await asyncio.sleep(0.01)
+    watching.cancel()
 
 
 async def test_hanging_encoder_is_not_ready() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from service.contract.graphs import TensorSpec
 from training.export.golden import draw_frames
-from training.export.graphs import TensorSpec
 from training.models.video_clip import VideoCLIP
 
 

@@ -1,8 +1,9 @@
 import pytest
 
+from service.contract.graphs import graph_specs
 from service.contract.manifest import Manifest
 from tests.bundles import CLASSIFIER, ENGLISH_ONLY, manifest_fields
-from training.export.graphs import graph_specs, tower
+from training.export.graphs import tower
 from training.models.video_clip import VideoCLIP
 
 VIDEO = (

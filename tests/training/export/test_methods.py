@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from service.contract.graphs import Format
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
@@ -15,7 +16,6 @@ from tests.training.fine_tuned import FINE_TUNED, VL_PROMPTS
 from tests.training.tiny import CLIP, PREPROCESSING, random_clips
 from training.config import ModelConfig
 from training.export.bundle import export_bundle
-from training.export.graphs import Format
 from training.models.video_clip import VideoCLIP
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

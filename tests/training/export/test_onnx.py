@@ -5,8 +5,9 @@ import pytest
 from torch import nn
 
 from service.contract.errors import BundleError
+from service.contract.graphs import GraphSpec, graph_specs
 from service.contract.manifest import open_bundle
-from training.export.graphs import GraphSpec, graph_specs, tower
+from training.export.graphs import tower
 from training.export.onnx import export_onnx
 from training.models.video_clip import VideoCLIP
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from service.contract.graphs import GraphSpec, graph_specs
 from service.contract.manifest import open_bundle
 from training.export.engines import torchscript_engine
 from training.export.golden import read_golden
-from training.export.graphs import GraphSpec, graph_specs
 
 GRAPHS = ["video_encoder", "text_encoder_en", "text_encoder_zh"]
 

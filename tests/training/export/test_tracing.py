@@ -2,7 +2,7 @@ import torch
 from jaxtyping import config
 from torch import nn
 
-from training.export.graphs import GraphSpec, TensorSpec
+from service.contract.graphs import GraphSpec, TensorSpec
 from training.export.tracing import example_inputs, held_still, traced
 
 

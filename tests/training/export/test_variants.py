@@ -9,10 +9,10 @@ import onnx
 import pytest
 from torch import nn
 
+from service.contract.graphs import VIEWS, GraphSpec, TensorSpec
 from tests.training.tiny import CLIP, random_clips, tiny_model, tiny_prompts
 from training.config import Beta, BetaLayout
 from training.export.engines import onnxruntime_engine, openvino_engine, torch_engine, torchscript_engine
-from training.export.graphs import VIEWS, GraphSpec, TensorSpec
 from training.export.onnx import export_onnx
 from training.export.torchscript import export_torchscript
 from training.models.video_encoder import VideoEncoder

@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
+from service.contract.graphs import VIEWS, GraphSpec, TensorSpec
 from tests.training.side import SIDE_MODEL, random_segments, side_config
 from tests.training.tiny import tiny_model
 from training.config import ModelConfig
-from training.export.graphs import VIEWS, GraphSpec, TensorSpec
 from training.export.onnx import export_onnx
 
 

@@ -1,0 +1,42 @@
+"""A finished bundle under another server configuration: same graphs, same answers, other devices and queues."""
+
+import os
+import shutil
+from pathlib import Path
+
+from service.contract.graphs import find_format, graph_specs
+from service.contract.manifest import MANIFEST_NAME, open_bundle
+from training.export.bundle import replacing_bundle, write_manifest
+from training.export.triton import Deployment, render_triton_config
+
+
+def configure_bundle(directory: Path, out: Path, *, deployment: Deployment) -> Path:
+    """Copy a bundle with the ``config.pbtxt`` that a deployment asks for; ``out`` may be the bundle itself.
+
+    Large files are linked, not copied, where the file system allows it.
+
+    Raises:
+        BundleError: the bundle does not verify, or ``out`` holds something else than a bundle.
+        ValueError: the deployment does not go with the bundle's format.
+    """
+    manifest = open_bundle(directory).manifest
+    configs = {
+        spec.name: render_triton_config(spec, graph_format=find_format(manifest), deployment=deployment)
+        for spec in graph_specs(manifest)
+    }
+    with replacing_bundle(out) as folder:
+        shutil.copytree(directory, folder, copy_function=_link, dirs_exist_ok=True)
+        for name, config in configs.items():
+            # A link shares its content with the original, so it is replaced, never written through.
+            (folder / name / "config.pbtxt").unlink()
+            (folder / name / "config.pbtxt").write_text(config, encoding="utf-8")
+        (folder / MANIFEST_NAME).unlink()
+        write_manifest(folder, manifest)
+    return out
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
