@@ -83,14 +83,16 @@ def export_command(
     graph_format: Annotated[Format, typer.Option("--format", help="Format of the graphs.")] = "onnx",
     name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
 ) -> None:
-    """Export a run as a bundle, with the labels it was fitted on as a label set."""
+    """Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes."""
     with clear_errors():
         model, provenance = load_model(run).cpu(), describe_provenance(run)
+        # Classes stand in the manifest, and a closed vocabulary compares them with no text.
+        label_sets = {} if model.classes else {provenance.training_data["name"]: read_label_file(run / LABELS_NAME)}
         export_bundle(
             model,
             out,
             name=name or out.resolve().name,
-            label_sets={provenance.training_data["name"]: read_label_file(run / LABELS_NAME)},
+            label_sets=label_sets,
             fusion=choose_fusion(run, has_chinese=model.chinese is not None),
             provenance=provenance,
             format=graph_format,
