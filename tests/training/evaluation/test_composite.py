@@ -59,6 +59,7 @@ def test_base_and_novel_are_scored_over_their_own_labels(run_dir: Path, halves: 
     expected = [2 * each.top1 / (each.top1 + 1) for each in base.accuracies]
     assert [each.top1 for each in summary.accuracies] == pytest.approx(expected)
     assert novel.fusion == base.fusion
+    assert base.fusion is not None
     assert base.fusion.chosen.endswith("on split 'val' among 0, 0.05 ... 1")
 
 
