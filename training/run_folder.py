@@ -19,6 +19,7 @@ from training.checkpoint import CONFIG_NAME, read_config, render_config
 from training.config import Recipe
 from training.data.annotations import LABELS_NAME, VideoData
 from training.data.few_shot import select_training_videos
+from training.data.texts import write_text as write_text
 from training.environment import describe_environment
 from training.errors import RunError
 
@@ -143,13 +144,6 @@ def draw_curves(run_dir: Path, *, out: Path | None = None) -> None:
     unfinished = directory / f".{CURVES_NAME}"
     FigureCanvasAgg(figure).print_figure(unfinished, format="png")
     unfinished.replace(directory / CURVES_NAME)
-
-
-def write_text(path: Path, *, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def list_differences(

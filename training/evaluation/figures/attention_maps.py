@@ -50,7 +50,7 @@ def map_attention(study: Study) -> list[AttentionMaps]:
         DataError: a video does not decode.
     """
     rows = _first_of_each_label(study)
-    videos = [study.data.directory / study.embedded.videos[row] for row in rows]
+    videos = [study.data.videos_directory / study.embedded.videos[row] for row in rows]
     config = study.model.config
     views = read_all_views(
         videos,
