@@ -10,6 +10,7 @@ from service.contract.labels import read_label_file
 from training.checkpoint import load_model
 from training.cli_ablate import ablate_command
 from training.cli_cost import cost_command
+from training.cli_data import data_app
 from training.cli_evaluate import evaluate_command
 from training.cli_figures import figures_command
 from training.cli_options import DataOption, SetOption, WorkersOption, clear_errors
@@ -29,6 +30,7 @@ from training.recipes import find_recipe
 app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
 app.command("ablate")(ablate_command)
 app.command("cost")(cost_command)
+app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("figures")(figures_command)
 app.command("retrieve")(retrieve_command)

@@ -15,10 +15,10 @@ from jaxtyping import Float32, Int64
 from rich.progress import track
 
 from service.contract.labels import Label
-from service.contract.manifest import file_digest
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
+from training.data.frame_folders import digest_video
 from training.data.splits import select_split
 from training.data.views import read_all_views
 from training.errors import DataError
@@ -115,5 +115,5 @@ def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
     if config.side is not None:
         # Weights of equal shapes mean other features where the stem pads, or weighs differences, otherwise.
         settings.append(asdict(config.side))
-    digest.update(json.dumps([*settings, *(file_digest(video) for video in videos)]).encode())
+    digest.update(json.dumps([*settings, *(digest_video(video) for video in videos)]).encode())
     return digest.hexdigest()[:16]

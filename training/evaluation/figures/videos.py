@@ -39,7 +39,7 @@ def read_shown_videos(study: Study) -> list[ShownVideo]:
     embedded = study.scored.embedded
     _, first = np.unique(embedded.label_ids, return_index=True)
     rows = sorted(first.tolist())[: study.settings.num_videos]
-    videos = [study.data.directory / embedded.videos[row] for row in rows]
+    videos = [study.data.videos_directory / embedded.videos[row] for row in rows]
     config = study.model.config
     views = read_all_views(
         videos,
