@@ -37,7 +37,7 @@ class VideoData:
     """A data folder whose files all exist; ``digest`` is the SHA-256 of its two tables.
 
     ``name`` and ``elsewhere``, the folder of the videos, are those of ``data.json``, where there is one; else they are
-    those of the folder.
+    those of the folder. ``split_number`` tells which of a data set's official splits this is, where it has several.
     """
 
     directory: Path
@@ -46,6 +46,7 @@ class VideoData:
     annotations: tuple[Annotation, ...]
     digest: str
     elsewhere: Path | None = None
+    split_number: int | None = None
 
     @property
     def videos_directory(self) -> Path:
@@ -96,7 +97,7 @@ def read_tables(directory: Path) -> VideoData:
     described = read_description(directory)
     elsewhere = directory / str(described["videos"]) if "videos" in described else None
     name = str(described.get("name", directory.resolve().name))
-    return VideoData(directory, name, labels, annotations, digest, elsewhere)
+    return VideoData(directory, name, labels, annotations, digest, elsewhere, described.get("split_number"))
 
 
 def read_description(directory: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_bac
 from training.config import ModelConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids
-from training.environment import describe_environment
+from training.environment import describe_environment, read_peak_memory
 from training.errors import SettingError
 from training.evaluation.classes import classify_split, refuse_lambda
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
@@ -81,7 +81,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         check_settings(settings, protocol)
         scored = _compare_split(embed, model, data=data, protocol=protocol, settings=settings)
     report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
-    report = replace(report, seconds=round(time.perf_counter() - started, 1))
+    report = replace(report, seconds=round(time.perf_counter() - started, 1), peak_memory_bytes=read_peak_memory())
     rankings = rank_videos(scored.scores, scored.embedded, labels=scored.labels, top_k=NUM_RANKED)
     write_report(directory / protocol.folder, report, rankings=rankings)
     return report
@@ -162,7 +162,7 @@ def _fusion(
 def _describe(
     run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, scored: ScoredSplit
 ) -> Report:
-    """State figures and circumstances of an evaluation; its time is not known yet."""
+    """State figures and circumstances of an evaluation; its time and memory are not known yet."""
     recipe, config = read_config(run_dir / CONFIG_NAME, kind=Recipe), model.config
     return Report(
         protocol=protocol.name,
@@ -170,6 +170,7 @@ def _describe(
         data=data.name,
         data_digest=data.digest,
         split=protocol.split,
+        split_number=data.split_number,
         num_videos=len(scored.embedded.videos),
         vocabulary="closed" if config.is_closed else "open",
         num_labels=len(scored.labels),
@@ -184,6 +185,7 @@ def _describe(
         seed=recipe.fit.seed,
         hardware=describe_environment()["device"],
         seconds=0.0,
+        peak_memory_bytes=0,
         accuracies=scored.accuracies,
         lambda_curve=scored.lambda_curve,
     )

@@ -23,7 +23,9 @@ class Report:
     """Figures of one protocol, with all that a reader needs to make them again.
 
     ``num_labels`` are ranked: those of the data, or the classes of a closed vocabulary, which has no ``fusion``.
-    ``lambda_curve`` is what lambda was chosen from, on the split that ``fusion`` names; empty where it was not chosen.
+    ``split_number`` is that of the data set's official splits, where it has several; ``peak_memory_bytes`` is the GPU's
+    where there is one, else the process's. ``lambda_curve`` is what lambda was chosen from, on the split that
+    ``fusion`` names; empty where it was not chosen.
     """
 
     protocol: str
@@ -31,6 +33,7 @@ class Report:
     data: str
     data_digest: str
     split: str
+    split_number: int | None
     num_videos: int
     vocabulary: Literal["open", "closed"]
     num_labels: int
@@ -45,6 +48,7 @@ class Report:
     seed: int
     hardware: str
     seconds: float
+    peak_memory_bytes: int
     accuracies: tuple[Accuracy, ...]
     lambda_curve: tuple[LambdaPoint, ...]
 
@@ -56,7 +60,7 @@ class Report:
 def render_markdown(report: Report) -> str:
     """Render a report for people."""
     left_out = (*_NOT_FACTS, *(_OF_TEXTS if report.vocabulary == "closed" else ()))
-    facts = {key: value for key, value in report.to_json().items() if key not in left_out}
+    facts = {key: value for key, value in report.to_json().items() if key not in left_out and value is not None}
     lines = [
         f"# {report.protocol}",
         "",
