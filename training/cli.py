@@ -9,10 +9,14 @@ import typer
 from service.contract.labels import read_label_file
 from training.checkpoint import load_model
 from training.cli_ablate import ablate_command
+from training.cli_align import align_command
+from training.cli_bundle import backbone_command, bundle_command
 from training.cli_cost import cost_command
 from training.cli_data import data_app
 from training.cli_evaluate import evaluate_command
 from training.cli_figures import figures_command
+from training.cli_import import import_command
+from training.cli_label_cost import label_cost_command
 from training.cli_options import DataOption, SetOption, WorkersOption, clear_errors
 from training.cli_retrieve import retrieve_command
 from training.data.annotations import LABELS_NAME, read_video_data
@@ -29,10 +33,15 @@ from training.recipes import find_recipe
 
 app = typer.Typer(help="Adapt frozen CLIP to video, evaluate it and export bundles.", no_args_is_help=True)
 app.command("ablate")(ablate_command)
+app.command("align")(align_command)
+app.command("backbone")(backbone_command)
+app.command("bundle")(bundle_command)
 app.command("cost")(cost_command)
 app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("figures")(figures_command)
+app.command("import")(import_command)
+app.command("label-cost")(label_cost_command)
 app.command("retrieve")(retrieve_command)
 
 

@@ -17,3 +17,7 @@ class DivergenceError(DuoActError):
 
 class SettingError(DuoActError):
     """A setting of the command line that no config has, or that cannot have this value."""
+
+
+class ImportProblem(DuoActError):  # noqa: N818 - ImportError is taken by Python
+    """A released checkpoint that cannot be read safely, is of another family, or lacks what its family has."""
