@@ -87,11 +87,16 @@ def write_text(path: Path, *, text: str) -> None:
     unfinished.replace(path)
 
 
-def write_rows(path: Path, *, rows: Iterable[Sequence[str]]) -> None:
-    """Write a table, complete or not at all."""
+def render_rows(rows: Iterable[Sequence[str]]) -> str:
+    """Render a table."""
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(path, text=text.getvalue())
+    return text.getvalue()
+
+
+def write_rows(path: Path, *, rows: Iterable[Sequence[str]]) -> None:
+    """Write a table, complete or not at all."""
+    write_text(path, text=render_rows(rows))
 
 
 def list_some(names: Sequence[str], *, num_named: int = _NUM_NAMED) -> str:

@@ -1,8 +1,6 @@
 """Importing a released checkpoint of any family as a run folder, which evaluation and export take like any other."""
 
-import csv
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -16,6 +14,7 @@ from typing import Any
 from service.contract.labels import Label
 from training.checkpoint import (
     BACKBONE_NAME,
+    CLASSES_NAME,
     CONFIG_NAME,
     adapter_state,
     load_strictly,
@@ -33,9 +32,8 @@ from training.importers.conversion import Converted, Given, Preset
 from training.importers.mapping import check_family, check_tensors
 from training.importers.origin import Origin
 from training.models.video_clip import VideoCLIP
-from training.run_folder import DATA_NAME, ENVIRONMENT_NAME, METRICS_NAME, write_text
+from training.run_folder import DATA_NAME, ENVIRONMENT_NAME, METRICS_NAME, render_labels, write_text
 
-CLASSES_NAME = "classes.csv"
 # Under which a run's backbone records the checkpoint, beside the towers'.
 CHECKPOINT_ORIGIN = "checkpoint"
 _CONVERTERS: Mapping[str, Callable[[Given], Converted]] = MappingProxyType(
@@ -136,7 +134,7 @@ def _write_run(out: Path, *, converted: Converted, towers: PublicBackbone, origi
 
 def _render_files(converted: Converted, *, origin: Origin) -> Iterator[tuple[str, str]]:
     """Iterate over the names and texts of a run's files beside its weights."""
-    labels = _render_labels(converted.labels)
+    labels = render_labels(converted.labels)
     yield LABELS_NAME, labels
     if converted.model.side is not None:
         yield CLASSES_NAME, labels
@@ -157,18 +155,9 @@ def _build(converted: Converted, *, source: str) -> VideoCLIP:
     return model
 
 
-def _render_labels(labels: Sequence[Label]) -> str:
-    """Render labels as a table id,en,zh."""
-    rows = io.StringIO(newline="")
-    table = csv.writer(rows, lineterminator="\n")
-    table.writerow(("id", "en", "zh"))
-    table.writerows((index, each.en or "", each.zh or "") for index, each in enumerate(labels))
-    return rows.getvalue()
-
-
 def _describe_data(converted: Converted, *, origin: Origin) -> dict[str, Any]:
     """Say what is known of the data that a checkpoint was trained on: its classes, and the checkpoint."""
-    labels = _render_labels(converted.labels)
+    labels = render_labels(converted.labels)
     return {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "_", Path(origin.source).stem),
         "digest": hashlib.sha256(labels.encode()).hexdigest(),
