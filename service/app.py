@@ -20,7 +20,7 @@ from service.api.routes import label_sets, operations, recognize
 from service.api.uploads import FormLimits
 from service.contract.decode import DecodeLimits
 from service.contract.label_banks import BankKey, StoredLabelBank, read_label_bank
-from service.contract.labels import LabelLimits, Language, load_builtin_label_sets
+from service.contract.labels import LabelLimits, Language, load_builtin_label_tables
 from service.contract.manifest import Bundle, open_bundle
 from service.decoding.pool import DecodePool
 from service.encoders.base import Encoders, TextEncoder
@@ -111,7 +111,7 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
     """
     stored = _read_label_banks(bundle)
     label_set_registry = LabelSets(
-        bundle={name: bank.labels for name, bank in stored.items()}, builtin=load_builtin_label_sets()
+        bundle={name: bank.labels for name, bank in stored.items()}, builtin=load_builtin_label_tables()
     )
     label_banks = _build_label_banks(settings, bundle=bundle, encoders=encoders, stored=stored)
     recognizer = Recognizer(

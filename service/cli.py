@@ -14,6 +14,7 @@ from rich.table import Table
 
 from service.api.schemas import Answer, render_answer, render_json
 from service.app import Parts, build_app, load_parts
+from service.bench.plan import BenchError, BenchPlan, parse_numbers
 from service.capacity.command import capacity
 from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
@@ -27,7 +28,7 @@ from service.telemetry.logging import configure_logging
 app = typer.Typer(help="Open-vocabulary video action recognition in English and Chinese.", no_args_is_help=True)
 _EXIT_REFUSED = 1
 _EXIT_UNUSABLE = 2
-_UNUSABLE = (BundleError, SettingsError, MalformedRequestError, NotFoundError)
+_UNUSABLE = (BenchError, BundleError, SettingsError, MalformedRequestError, NotFoundError)
 _BAR_CHARACTERS = 24
 
 BundleOption = Annotated[Path | None, typer.Option(help="Folder of the bundle. [default: model_repository/demo]")]
@@ -96,6 +97,58 @@ def recognize(  # noqa: PLR0913 - one argument an option
 
 
 app.command()(capacity)
+
+
+@app.command()
+def bench(  # noqa: PLR0913 - one argument an option
+    *,
+    url: Annotated[str | None, typer.Option(help="Measure the service that runs there, over HTTP.")] = None,
+    video: Annotated[Path | None, typer.Option(help="The video to ask about. [default: one made for it]")] = None,
+    label_set: Annotated[str | None, typer.Option(help="Label set to ask for. [default: the bundle's]")] = None,
+    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = "1x1",
+    num_requests: Annotated[int, typer.Option(help="Requests of each kind.")] = 60,
+    num_warm_up: Annotated[int, typer.Option(help="Requests before those, which are not counted.")] = 5,
+    num_rounds: Annotated[int, typer.Option(help="How often what is compared takes turns.")] = 3,
+    num_labels: Annotated[int, typer.Option(help="Labels to embed, cold and warm.")] = 400,
+    concurrency: Annotated[str, typer.Option(help="Requests at the same time.")] = "1,2,4,8",
+    batch_sizes: Annotated[str, typer.Option(help="Views that the encoder is given at once.")] = "1,2,4,8",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
+    bundle: BundleOption = None,
+    workers: Annotated[int | None, typer.Option(help="Videos decoded at the same time. [default: 2]")] = None,
+) -> None:
+    """Measure what recognition costs on this machine: start, latency, throughput, every stage, memory."""
+    # The other commands need no HTTP client, which takes a while to import.
+    from service.bench.command import run_bench
+    from service.bench.report import check_writable, write_report
+    from service.bench.table import render_report
+
+    try:
+        plan = BenchPlan(
+            num_requests=num_requests,
+            num_warm_up=num_warm_up,
+            concurrencies=parse_numbers(concurrency, option="concurrency"),
+            batch_sizes=parse_numbers(batch_sizes, option="batch-sizes"),
+            num_labels=num_labels,
+            num_rounds=num_rounds,
+            views=ViewPlan.parse(views),
+        )
+        if url is not None and (bundle is not None or workers is not None):
+            raise BenchError(
+                f"--url is {url!r}, whose bundle and workers are its own; leave --bundle and --workers out"
+            )
+        check_writable(out)
+        settings = Settings.load(bundle=bundle, workers=workers)
+        configure_logging("error")
+        console = Console(stderr=True)
+        report = run_bench(plan, settings=settings, url=url, video=video, label_set=label_set, console=console)
+        write_report(out, text=report.to_json())
+    except (BenchError, DuoActError, SettingsError) as error:
+        _fail(error)
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+    else:
+        Console().print(render_report(report), highlight=False)
 
 
 async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> Answer:

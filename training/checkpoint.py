@@ -223,21 +223,24 @@ def load_model(run_dir: Path) -> VideoCLIP:
     model = read_backbone(run_dir / BACKBONE_NAME).build(recipe.model)
     read_checkpoint(run_dir, model=model)
     model.adopt_temperature()
-    if model.config.is_closed:
-        model.classes = read_classes(run_dir)
+    if recipe.model.is_closed and recipe.model.side is not None:
+        model.classes = read_classes(run_dir, num_classes=recipe.model.side.require_num_classes())
     return model.eval()
 
 
-def read_classes(run_dir: Path) -> tuple[Label, ...]:
+def read_classes(run_dir: Path, *, num_classes: int) -> tuple[Label, ...]:
     """Read what the logits of a closed run stand for.
 
     Raises:
-        RunError: the table is missing or broken.
+        RunError: the table is missing or broken, or has another number of classes.
     """
     try:
-        return read_label_file(run_dir / CLASSES_NAME)
+        classes = read_label_file(run_dir / CLASSES_NAME)
     except (OSError, LabelError) as error:
         raise RunError(f"{run_dir} lacks the names of its classes: {error}") from error
+    if len(classes) != num_classes:
+        raise RunError(f"{run_dir / CLASSES_NAME} names {len(classes)} classes, but the run learned {num_classes}")
+    return classes
 
 
 def adapter_state(model: VideoCLIP) -> dict[str, Tensor]:

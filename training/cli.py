@@ -10,10 +10,15 @@ from service.contract.graphs import Format
 from service.contract.labels import read_label_file
 from training.checkpoint import load_model
 from training.cli_ablate import ablate_command
+from training.cli_align import align_command
+from training.cli_bundle import backbone_command, bundle_command
 from training.cli_configure import configure_command
 from training.cli_cost import cost_command
+from training.cli_data import data_app
 from training.cli_evaluate import evaluate_command
 from training.cli_figures import figures_command
+from training.cli_import import import_command
+from training.cli_label_cost import label_cost_command
 from training.cli_options import EXIT_CODES, DataOption, SetOption, WorkersOption, clear_errors
 from training.cli_publish import publish_command
 from training.cli_retrieve import retrieve_command
@@ -32,10 +37,16 @@ app = typer.Typer(
     help="Adapt frozen CLIP to video, evaluate it and export bundles.", epilog=EXIT_CODES, no_args_is_help=True
 )
 app.command("ablate")(ablate_command)
+app.command("align")(align_command)
+app.command("backbone")(backbone_command)
+app.command("bundle")(bundle_command)
 app.command("configure")(configure_command)
 app.command("cost")(cost_command)
+app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("figures")(figures_command)
+app.command("import")(import_command)
+app.command("label-cost")(label_cost_command)
 app.command("publish")(publish_command)
 app.command("retrieve")(retrieve_command)
 
@@ -89,14 +100,16 @@ def export_command(
     graph_format: Annotated[Format, typer.Option("--format", help="Format of the graphs.")] = "onnx",
     name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
 ) -> None:
-    """Export a run as a bundle, with the labels it was fitted on as a label set."""
+    """Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes."""
     with clear_errors():
         model, provenance = load_model(run).cpu(), describe_provenance(run)
+        # Classes stand in the manifest, and a closed vocabulary compares them with no text.
+        label_sets = {} if model.classes else {provenance.training_data["name"]: read_label_file(run / LABELS_NAME)}
         export_bundle(
             model,
             out,
             name=name or out.resolve().name,
-            label_sets={provenance.training_data["name"]: read_label_file(run / LABELS_NAME)},
+            label_sets=label_sets,
             fusion=choose_fusion(run, has_chinese=model.chinese is not None),
             provenance=provenance,
             format=graph_format,

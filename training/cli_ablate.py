@@ -79,10 +79,10 @@ def parse_seeds(text: str) -> list[int]:
 
 def _render_table(table: Table) -> Grid:
     """Render the variants of a table, with the paper's figures, for a terminal."""
-    grid = Grid(
-        "variant", "what it is", "HMDB51", "UCF101", title=f"{table.title} ({table.source})", caption=table.note
-    )
+    title = f"{table.title} ({table.source})"
+    grid = Grid("variant", "what it is", *table.data_sets, title=title, caption=table.note)
     for variant in table.variants:
-        figures = [f"{paper.top1 or '–'} / {paper.top5 or '–'}" for paper in (variant.hmdb51, variant.ucf101)]
+        papers = [variant.paper_accuracy(data_set) for data_set in table.data_sets]
+        figures = [f"{paper.top1 or '–'} / {paper.top5 or '–'}" for paper in papers]
         grid.add_row(variant.name, variant.title, *figures)
     return grid

@@ -17,7 +17,7 @@ from training.run_folder import write_text
 def cost_command(
     *,
     out: Annotated[Path, typer.Option(help="File for the figures, as JSON.")],
-    method: Annotated[Literal["dual_semantic", "vificlip"], typer.Option(help="Whose parts are compared.")] = (
+    method: Annotated[Literal["dual_semantic", "vificlip", "tds"], typer.Option(help="Whose parts are compared.")] = (
         "dual_semantic"
     ),
     backbone: Annotated[str, typer.Option(help="An open_clip architecture.")] = "ViT-B-16-quickgelu",

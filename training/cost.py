@@ -26,14 +26,15 @@ from training.config import ModelConfig, Recipe, VLPromptConfig
 from training.data.loader import ClipBatch
 from training.environment import describe_environment
 from training.errors import RunError
-from training.losses import TextBank, trains_texts
+from training.losses import TextBank, Texts, trains_texts
+from training.model_card import METHODS
 from training.models.builders import build_model
 from training.models.video_clip import LabelTokens, VideoCLIP
 from training.step import Optimisation
 
 REFERENCE = "fully fine-tuned"
-# The labels of HMDB51, most of which are of one or two words.
-_NUM_LABELS, _NUM_WORDS = 51, 2
+# The labels of HMDB51, most of which are of one or two words; side networks were published for Something-Something.
+_NUM_LABELS, _NUM_WORDS, _NUM_CLASSES = 51, 2, 174
 _STATUS = Path("/proc/self/status")
 _MEMORY: Mapping[str, str] = MappingProxyType(
     {
@@ -61,67 +62,97 @@ class Cost:
     device: str
 
 
-def list_variants(model: ModelConfig) -> dict[str, ModelConfig]:
+@dataclass(frozen=True)
+class Part:
+    """What is trained; ``opens_tower`` lets gradients flow through a frozen image tower down to its input."""
+
+    model: ModelConfig
+    opens_tower: bool = False
+
+
+def list_parts(model: ModelConfig) -> dict[str, Part]:
     """List what there is to train of a method, full fine-tuning among it.
 
     Of dual semantics: the adapters, with and without beta, and the whole image tower. Of fine-tuned CLIP: both towers,
-    either, and the prompts that take their place.
+    either, and the prompts that take their place. A side network is compared with other methods on the same towers, and
+    with itself where it does not spare gradients the way through the tower, whose weights stay as they are.
     """
+    if model.side is not None:
+        full = _on_towers_of(model, method="vificlip")
+        return {
+            "side network": Part(model),
+            REFERENCE: Part(full),
+            "image tower": Part(replace(full, mode="image")),
+            "dual semantics": Part(_on_towers_of(model, method="dual_semantic")),
+            "side network, gradients through the tower": Part(model, opens_tower=True),
+            "Side4Video": Part(replace(model, side=replace(model.side, variant="side4video"))),
+        }
     if model.is_fine_tuned:
         return {
-            REFERENCE: replace(model, mode="full"),
-            "image tower": replace(model, mode="image"),
-            "text tower": replace(model, mode="text"),
-            "prompts": replace(model, mode="full", method="vl_prompting", vl_prompts=VLPromptConfig()),
+            REFERENCE: Part(replace(model, mode="full")),
+            "image tower": Part(replace(model, mode="image")),
+            "text tower": Part(replace(model, mode="text")),
+            "prompts": Part(replace(model, mode="full", method="vl_prompting", vl_prompts=VLPromptConfig())),
         }
     prompts = model.temporal_prompts
     return {
-        "adapters": replace(model, tune_image_tower=False),
-        REFERENCE: replace(model, tune_image_tower=True),
-        "adapters without beta": replace(
-            model, tune_image_tower=False, temporal_prompts=prompts and replace(prompts, beta="none")
+        "adapters": Part(replace(model, tune_image_tower=False)),
+        REFERENCE: Part(replace(model, tune_image_tower=True)),
+        "adapters without beta": Part(
+            replace(model, tune_image_tower=False, temporal_prompts=prompts and replace(prompts, beta="none"))
         ),
     }
 
 
+def count_labels(model: ModelConfig) -> int:
+    """Return how many labels a measurement has: those of a side network's classes, or of a common data set."""
+    if model.side is None:
+        return _NUM_LABELS
+    return model.side.num_classes or _NUM_CLASSES
+
+
 def compare_costs(recipe: Recipe, *, num_steps: int) -> dict[str, Any]:
-    """Measure all variants of a recipe's model, each in a fresh process, and report them as JSON values.
+    """Measure all parts of a recipe's model, each in a fresh process, and report them as JSON values.
 
     Raises:
         RunError: a measurement ended early, most likely for want of memory.
     """
+    num_labels = count_labels(recipe.model)
     costs = {
-        name: call_in_fresh_process(measure_cost, replace(recipe, model=model), num_steps=num_steps)
-        for name, model in list_variants(recipe.model).items()
+        name: call_in_fresh_process(measure_cost, recipe, part=part, num_steps=num_steps, num_labels=num_labels)
+        for name, part in list_parts(recipe.model).items()
     }
     return {
         "environment": describe_environment(),
         "recipe": json.loads(render_config(recipe)),
-        "num_labels": _NUM_LABELS,
+        "num_labels": num_labels,
         "peak_memory": _MEMORY[costs[REFERENCE].device],
         "step_time": f"median of {num_steps} steps after one that warms up",
         "variants": {name: _report(cost, reference=costs[REFERENCE]) for name, cost in costs.items()},
     }
 
 
-def measure_cost(recipe: Recipe, *, num_steps: int) -> Cost:
-    """Train a model for some steps in this process, which should hold nothing else."""
+def measure_cost(recipe: Recipe, *, part: Part, num_steps: int, num_labels: int) -> Cost:
+    """Train a part in the way of a recipe for some steps, in this process, which should hold nothing else."""
     accelerator = Accelerator()
     on_cuda = accelerator.device.type == "cuda"
     torch.manual_seed(recipe.fit.seed)
     memory_before = 0 if on_cuda else _read_status("VmRSS")
-    model = build_model(recipe.model).to(accelerator.device)
-    optimisation = Optimisation(model, texts=_draw_texts(model), config=recipe.fit, accelerator=accelerator)
+    model = build_model(part.model).to(accelerator.device)
+    trainable = sum(parameter.numel() for parameter in model.trainable_parameters())
+    texts = _draw_texts(model, num_labels=num_labels)
+    optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator)
+    if part.opens_tower:
+        open_tower(model)  # Too late for the optimizer, which changes no more than before.
     step_seconds, cpu_seconds = [], []
     for step in range(1, num_steps + 2):
-        batch = _draw_clips(recipe).to(accelerator.device)
+        batch = _draw_clips(part.model, num_clips=recipe.fit.batch_size, num_labels=num_labels).to(accelerator.device)
         started, cpu_started = time.perf_counter(), time.process_time()
         # The step ends by reading a number back, so nothing of it is pending on a GPU.
         optimisation.take_step(batch, learning_rate=recipe.fit.learning_rate, step=step)
         step_seconds.append(time.perf_counter() - started)
         cpu_seconds.append(time.process_time() - cpu_started)
     peak = torch.cuda.max_memory_allocated() if on_cuda else _read_status("VmHWM") - memory_before
-    trainable = sum(parameter.numel() for parameter in model.trainable_parameters())
     return Cost(
         trainable_parameters=trainable,
         frozen_parameters=sum(parameter.numel() for parameter in model.parameters()) - trainable,
@@ -130,6 +161,11 @@ def measure_cost(recipe: Recipe, *, num_steps: int) -> Cost:
         cpu_seconds=tuple(cpu_seconds[1:]),
         device=accelerator.device.type,
     )
+
+
+def open_tower(model: VideoCLIP) -> None:
+    """Let gradients flow through a frozen image tower, down to the positions that are added to its input."""
+    model.video.visual.positional_embedding.requires_grad_(True)
 
 
 def call_in_fresh_process(
@@ -179,7 +215,20 @@ def _report(cost: Cost, *, reference: Cost) -> dict[str, Any]:
     }
 
 
-def _draw_texts(model: VideoCLIP) -> TextBank | LabelTokens:
+def _on_towers_of(model: ModelConfig, *, method: str) -> ModelConfig:
+    """Take another method's config on the same towers and clips."""
+    return replace(
+        METHODS[method](),
+        clip=model.clip,
+        chinese=model.chinese,
+        num_frames=model.num_frames,
+        preprocessing=model.preprocessing,
+    )
+
+
+def _draw_texts(model: VideoCLIP, *, num_labels: int) -> Texts:
+    if model.config.is_closed:
+        return None
     projection = model.video.visual.proj
 
     def draw(*shape: int) -> Tensor:
@@ -188,17 +237,18 @@ def _draw_texts(model: VideoCLIP) -> TextBank | LabelTokens:
     if trains_texts(model):
         prompts, vocab_size = model.config.vl_prompts, model.english.token_embedding.num_embeddings
         length = len(model.english.positional_embedding) - (prompts.num_text_tokens if prompts else 0)
-        token_ids = torch.randint(vocab_size, (_NUM_LABELS, length), device=projection.device)
+        token_ids = torch.randint(vocab_size, (num_labels, length), device=projection.device)
         return LabelTokens(token_ids, torch.full_like(token_ids[:, 0], length - 1), torch.ones_like(token_ids).bool())
-    words = draw(_NUM_LABELS, _NUM_WORDS)
-    is_word = torch.ones(_NUM_LABELS, _NUM_WORDS, dtype=torch.bool, device=projection.device)
-    return TextBank(draw(_NUM_LABELS), words, is_word, None if model.chinese is None else draw(_NUM_LABELS))
+    words = draw(num_labels, _NUM_WORDS)
+    is_word = torch.ones(num_labels, _NUM_WORDS, dtype=torch.bool, device=projection.device)
+    return TextBank(draw(num_labels), words, is_word, None if model.chinese is None else draw(num_labels))
 
 
-def _draw_clips(recipe: Recipe) -> ClipBatch:
-    num_clips, size = recipe.fit.batch_size, recipe.model.preprocessing.input_size
-    frames = torch.randint(0, 256, (num_clips, recipe.model.num_frames, size, size, 3), dtype=torch.uint8)
-    return ClipBatch(frames, torch.randint(0, _NUM_LABELS, (num_clips,)))
+def _draw_clips(model: ModelConfig, *, num_clips: int, num_labels: int) -> ClipBatch:
+    size = model.preprocessing.input_size
+    windows = (model.num_frames,) if model.num_local_frames == 1 else (model.num_frames, model.num_local_frames)
+    frames = torch.randint(0, 256, (num_clips, *windows, size, size, 3), dtype=torch.uint8)
+    return ClipBatch(frames, torch.randint(0, num_labels, (num_clips,)))
 
 
 def _read_status(field: str) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +33,14 @@ def read_git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()
+
+
+def read_peak_memory() -> int:
+    """Return the most memory that this process held at once, in bytes: of the GPU where there is one, else of all."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kibibytes * 1024
 
 
 def _cpu_name() -> str:

@@ -19,5 +19,9 @@ class SettingError(DuoActError):
     """A setting of the command line that no config has, or that cannot have this value."""
 
 
+class ImportProblem(DuoActError):  # noqa: N818 - ImportError is taken by Python
+    """A released checkpoint that cannot be read safely, is of another family, or lacks what its family has."""
+
+
 class PublishError(DuoActError):
     """A model repository that cannot be published to, or has nothing to go back to."""

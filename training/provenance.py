@@ -13,6 +13,7 @@ from training.config import Recipe
 from training.evaluation.evaluate import EVALUATION_NAME
 from training.evaluation.protocols import UNTUNED_LAMBDA
 from training.evaluation.summary import PARTS_KEY
+from training.importers.origin import read_origins
 from training.run_folder import DATA_NAME, DRAWN_KEY, ENVIRONMENT_NAME
 
 
@@ -34,6 +35,7 @@ def describe_provenance(run_dir: Path) -> Provenance:
         metrics=tuple(metric for report in _read_reports(run_dir) for metric in _list_metrics(report)),
         package_versions=environment["package_versions"],
         git_commit=environment["git_commit"],
+        licences={name: origin.licence for name, origin in read_origins(run_dir / BACKBONE_NAME).items()},
     )
 
 

@@ -4,8 +4,6 @@ Weights are the work of ``checkpoint``. Layout: ``config.json``, ``environment.j
 ``metrics.jsonl`` and ``curves.png``; ``classes.csv`` where a closed set of classes is learned.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,8 @@ from training.checkpoint import CLASSES_NAME, CONFIG_NAME, read_config, render_c
 from training.config import Recipe
 from training.data.annotations import LABELS_NAME, VideoData
 from training.data.few_shot import learned_label_ids, select_training_videos
+from training.data.texts import render_rows
+from training.data.texts import write_text as write_text
 from training.environment import describe_environment
 from training.errors import RunError
 
@@ -73,18 +73,16 @@ def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     write_text(run_dir / DATA_NAME, text=_render(described))
     write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
     if recipe.model.is_closed:
-        write_classes(run_dir, [data.labels[each] for each in learned_label_ids(recipe, data=data)])
+        classes = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
+        write_text(run_dir / CLASSES_NAME, text=render_labels(classes))
     write_text(run_dir / METRICS_NAME, text="")
     write_text(run_dir / CONFIG_NAME, text=render_config(recipe))
 
 
-def write_classes(run_dir: Path, classes: Sequence[Label]) -> None:
-    """Write the names of a closed set of classes, in the order of their logits."""
-    rows = io.StringIO(newline="")
-    table = csv.writer(rows, lineterminator="\n")
-    table.writerow(("id", "en", "zh"))
-    table.writerows((index, each.en or "", each.zh or "") for index, each in enumerate(classes))
-    write_text(run_dir / CLASSES_NAME, text=rows.getvalue())
+def render_labels(labels: Sequence[Label]) -> str:
+    """Render labels as a table ``id,en,zh``."""
+    rows = [(str(index), each.en or "", each.zh or "") for index, each in enumerate(labels)]
+    return render_rows([("id", "en", "zh"), *rows])
 
 
 def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
@@ -157,13 +155,6 @@ def draw_curves(run_dir: Path, *, out: Path | None = None) -> None:
     unfinished = directory / f".{CURVES_NAME}"
     FigureCanvasAgg(figure).print_figure(unfinished, format="png")
     unfinished.replace(directory / CURVES_NAME)
-
-
-def write_text(path: Path, *, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def list_differences(

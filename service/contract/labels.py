@@ -16,6 +16,7 @@ Language = Literal["en", "zh"]
 # Unified ideographs with extensions A to H, compatibility ideographs, and the iteration mark.
 _HAN = re.compile(r"[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _DICTIONARIES = Path(__file__).parent / "data" / "labels"
+_COLUMNS = ["id", "en", "zh", "original"]
 
 
 @dataclass(frozen=True)
@@ -154,28 +155,64 @@ class LabelDictionary:
         return label
 
 
-def read_label_file(path: Path) -> tuple[Label, ...]:
-    """Read a label CSV with the header ``id,en,zh``: ids count from 0, an empty cell is an absent language.
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of a file in order, and what their data set itself calls each, such as "ApplyEyeMakeup"."""
+
+    labels: tuple[Label, ...]
+    originals: tuple[str, ...]
+
+    def entries(self) -> Iterator[Label]:
+        """Yield what a dictionary needs to find a label by its texts and by its original name."""
+        yield from self.labels
+        for label, original in zip(self.labels, self.originals, strict=True):
+            if label.en is not None:
+                yield Label(original, label.zh)
+
+
+def read_label_table(path: Path) -> LabelTable:
+    """Read a label CSV with the header ``id,en,zh`` or ``id,en,zh,original``; ids count from 0.
+
+    An empty cell is an absent language; a label without an original name is called by its own text.
 
     Raises:
-        LabelError: another header, an id out of order, a row of another length, or a bad or repeated label; the
-            message names file and line.
+        LabelError: another header, an id out of order, a row of another length, or a bad or repeated label or
+            original name; the message names file and line.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file))
-    if not rows or rows[0] != ["id", "en", "zh"]:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if header not in (_COLUMNS[:3], _COLUMNS):
         raise LabelError(
-            f"{path.name} must start with the header 'id,en,zh', not {','.join(rows[0]) if rows else ''!r}"
+            f"{path.name} must start with the header 'id,en,zh' or 'id,en,zh,original', not {','.join(header)!r}"
         )
-    labels = []
-    for index, row in enumerate(rows[1:]):
-        if len(row) != 3 or row[0] != str(index):
-            raise LabelError(f"{path.name} line {index + 2} is {row}; expected id {index}, English, Chinese")
-        with _naming(f"{path.name} line {index + 2}"):
-            labels.append(parse_label({"en": row[1] or None, "zh": row[2] or None}, limits=LabelLimits()))
+    labels: list[Label] = []
+    originals: list[str] = []
+    for index, row in enumerate(rows):
+        place = f"{path.name} line {index + 2}"
+        _check_row(row, header=header, index=index, earlier=labels, place=place)
+        with _naming(place):
+            label = parse_label({"en": row[1] or None, "zh": row[2] or None}, limits=LabelLimits())
+            originals.append(clean_text("".join(row[3:]) or label.en or label.zh or "", limits=LabelLimits()))
+        labels.append(label)
     with _naming(path.name):
         reject_repeats(labels)
-    return tuple(labels)
+        if header == _COLUMNS:
+            reject_repeats(map(Label, originals))
+    return LabelTable(tuple(labels), tuple(originals))
+
+
+def read_label_file(path: Path) -> tuple[Label, ...]:
+    """Read the labels of a label CSV alone; see ``read_label_table``."""
+    return read_label_table(path).labels
+
+
+def _check_row(row: Sequence[str], *, header: Sequence[str], index: int, earlier: Sequence[Label], place: str) -> None:
+    if len(row) == len(header) and row[0] == str(index):
+        return
+    expected = f"expected id {index}, {', '.join(header[1:])}"
+    if row and row[0].isdecimal() and int(row[0]) < index:
+        raise LabelError(f"{place} is {row}, which repeats the id of {str(earlier[int(row[0])])!r}; {expected}")
+    raise LabelError(f"{place} is {row}; {expected}")
 
 
 @contextmanager
@@ -187,6 +224,11 @@ def _naming(place: str) -> Iterator[None]:
         raise LabelError(f"{place}: {error}") from error
 
 
-def load_builtin_label_sets() -> dict[str, tuple[Label, ...]]:
+def load_builtin_label_tables() -> dict[str, LabelTable]:
     """Load the label dictionaries that ship with DuoAct, by data-set name."""
-    return {path.stem: read_label_file(path) for path in sorted(_DICTIONARIES.glob("*.csv"))}
+    return {path.stem: read_label_table(path) for path in sorted(_DICTIONARIES.glob("*.csv"))}
+
+
+def load_builtin_label_sets() -> dict[str, tuple[Label, ...]]:
+    """Load the labels of the dictionaries that ship with DuoAct, by data-set name."""
+    return {name: table.labels for name, table in load_builtin_label_tables().items()}

@@ -6,11 +6,20 @@ A view is one clip seen through one crop. Which frames make a clip is settled in
 
 import re
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from service.contract.decode import DecodedFrames, DecodeLimits, VideoInfo, VideoSource, decode_frames
+from service.contract.decode import (
+    DecodedFrames,
+    DecodeLimits,
+    Select,
+    Transform,
+    VideoInfo,
+    VideoSource,
+    decode_frames,
+)
 from service.contract.errors import ImpossibleRequestError, UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.preprocess import CROP_COUNTS, resize_and_crop
@@ -74,6 +83,16 @@ class VideoViews:
     degraded: str | None
 
 
+@runtime_checkable
+class Decode(Protocol):
+    """What decodes the frames that ``select`` chooses, as ``decode_frames`` does."""
+
+    def __call__(
+        self, source: VideoSource, *, select: Select, transform: Transform, limits: DecodeLimits | None = None
+    ) -> DecodedFrames:
+        """Decode the chosen frames of a video, transformed."""
+
+
 def read_views(
     source: VideoSource,
     *,
@@ -81,18 +100,20 @@ def read_views(
     sampling: Sampling,
     plan: ViewPlan,
     limits: DecodeLimits | None = None,
+    decode: Decode = decode_frames,
 ) -> VideoViews:
     """Sample, decode, resize and crop the views of a video.
 
     An intact video shorter than a clip or a window repeats its frames; a damaged one must still yield the frames of a
-    whole clip, and of a window. A frame that several windows show is decoded once.
+    whole clip, and of a window. A frame that several windows show is decoded once. ``decode`` may read what is stored
+    otherwise than as a video file.
 
     Raises:
         UnsupportedVideoError: not a container or codec that is accepted.
         UndecodableVideoError: no video stream, or a damaged one with fewer usable frames than a clip or a window takes.
         VideoTooLargeError: pixels, duration or frames exceed the limits.
     """
-    decoded = decode_frames(
+    decoded = decode(
         source,
         select=lambda num_frames: _sample(num_frames, sampling, plan).ravel(),
         transform=lambda frame: resize_and_crop(frame, preprocessing=preprocessing, num_crops=plan.num_crops),

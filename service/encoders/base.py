@@ -37,7 +37,7 @@ class VideoEncoder(Protocol):
     """Frames to frame features."""
 
     async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
-        """Encode the views of one video; every feature has unit length.
+        """Encode the views of one video; features have unit length, the logits of a closed vocabulary have not.
 
         Raises:
             EncoderUnavailableError: the engine does not answer, or answers wrongly.

@@ -14,6 +14,7 @@ from service.encoders.base import Graph
 from service.encoders.towers import checked_output
 
 MIN_COSINE_BF16 = 0.999
+# Of features and embeddings, which have unit length, or as a share of the largest logit of a row.
 MAX_DIFFERENCE_F32 = 1e-3
 
 
@@ -81,7 +82,8 @@ def _compare(
     if found.shape != expected.shape:
         raise EncoderUnavailableError(f"{what} has shape {found.shape}; the golden answer has {expected.shape}")
     if exact:
-        difference = float(np.abs(found - expected).max())
+        scale = np.maximum(np.abs(expected).max(axis=-1, keepdims=True), 1)
+        difference = float((np.abs(found - expected) / scale).max())
         if difference > MAX_DIFFERENCE_F32:
             raise EncoderUnavailableError(
                 f"{what} departs from the golden answer by {difference:.2e}; at most {MAX_DIFFERENCE_F32} is allowed"

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Literal
 
 from service.contract.errors import NotFoundError
-from service.contract.labels import Label, LabelDictionary, Language
+from service.contract.labels import Label, LabelDictionary, LabelTable, Language
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -28,15 +28,15 @@ class LabelSet:
 class LabelSets:
     """All label sets by name; one of the bundle hides a built-in one of the same name."""
 
-    def __init__(self, *, bundle: Mapping[str, tuple[Label, ...]], builtin: Mapping[str, tuple[Label, ...]]) -> None:
-        self._sets = {name: LabelSet(name, labels, "built-in") for name, labels in builtin.items()}
+    def __init__(self, *, bundle: Mapping[str, tuple[Label, ...]], builtin: Mapping[str, LabelTable]) -> None:
+        self._sets = {name: LabelSet(name, table.labels, "built-in") for name, table in builtin.items()}
         self._sets |= {name: LabelSet(name, labels, "bundle") for name, labels in bundle.items()}
         # The bundle's own translations come first: the first of several counterparts wins.
-        self.dictionary = LabelDictionary.of(chain(*bundle.values(), *builtin.values()))
+        self.dictionary = LabelDictionary.of(chain(*bundle.values(), *(table.entries() for table in builtin.values())))
 
     def all(self) -> tuple[LabelSet, ...]:
-        """Every label set in the order of its name."""
-        return tuple(self._sets[name] for name in sorted(self._sets))
+        """Every label set, those of the bundle first, then in the order of their names."""
+        return tuple(sorted(self._sets.values(), key=lambda each: (each.source != "bundle", each.name)))
 
     def find(self, name: str) -> LabelSet:
         """Find a label set.

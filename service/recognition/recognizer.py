@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float32
+
 from service.contract.classes import ClosedVocabulary, score_classes
 from service.contract.decode import DecodeLimits
-from service.contract.errors import ImpossibleRequestError
+from service.contract.errors import EncoderUnavailableError, ImpossibleRequestError
 from service.contract.labels import Label, LabelDictionary
 from service.contract.languages import LanguagePlan, plan_languages
 from service.contract.manifest import Bundle, Preprocessing, Sampling
@@ -213,7 +216,7 @@ class Recognizer:
         with stopwatch.stage("encode"):
             async with deadline.guard("encoding"):
                 with limit_calls(deadline.remaining_seconds):
-                    features = await self._encoder.encode_video(views.views)
+                    features = self._check_features(await self._encoder.encode_video(views.views))
         seen = VideoFeatures(
             features=features,
             indices=views.indices,
@@ -224,6 +227,17 @@ class Recognizer:
         )
         self._video_cache.keep(key, seen)
         return seen, False
+
+    def _check_features(self, features: Float32[np.ndarray, "V K D"]) -> Float32[np.ndarray, "V K D"]:
+        """Refuse features, or logits, of another shape than the manifest's, before they are kept or scored."""
+        expected = (self._manifest.num_frame_features, self._manifest.feature_dimension)
+        if features.shape[1:] != expected:
+            kind = "features and dimensions" if self._vocabulary is None else "rows and classes"
+            raise EncoderUnavailableError(
+                f"the encoder answers each view with {features.shape[1:]}, but the bundle has {expected} {kind}; check "
+                "the model that it runs"
+            )
+        return features
 
     async def _decode(self, video: StoredVideo, question: Question, *, deadline: Deadline) -> VideoViews:
         async with deadline.guard("decoding"):

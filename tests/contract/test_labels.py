@@ -10,12 +10,15 @@ from service.contract.labels import (
     Label,
     LabelDictionary,
     LabelLimits,
+    LabelTable,
     clean_text,
     has_han,
     load_builtin_label_sets,
+    load_builtin_label_tables,
     parse_label,
     parse_labels,
     read_label_file,
+    read_label_table,
     text_key,
 )
 
@@ -173,13 +176,62 @@ def test_label_file_is_read(tmp_path: Path) -> None:
     assert read_label_file(path) == (Label("hold, turn", "转"), Label(zh="跳"), Label("wave"))
 
 
+def test_original_names_are_read_beside_the_labels(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("id,en,zh,original\n0,brush hair,梳头, brush_hair\n1,golf,,\n2,,跳,\n", encoding="utf-8")
+    labels = (Label("brush hair", "梳头"), Label("golf"), Label(zh="跳"))
+    assert read_label_table(path) == LabelTable(labels, ("brush_hair", "golf", "跳"))
+
+
+def test_texts_of_two_languages_may_be_written_alike(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("id,en,zh\n0,DJ,\n1,,DJ\n", encoding="utf-8")
+    assert read_label_file(path) == (Label("DJ"), Label(zh="DJ"))
+
+
+def test_label_without_an_original_name_is_called_by_its_own_text(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("id,en,zh\n0,turn,转\n1,,跳\n", encoding="utf-8")
+    assert read_label_table(path) == LabelTable((Label("turn", "转"), Label(zh="跳")), ("turn", "跳"))
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (Label("brush_HAIR"), Label("brush_HAIR", "梳头")),
+        (Label("brush hair"), Label("brush hair", "梳头")),
+        (Label(zh="梳头"), Label("brush hair", "梳头")),
+        (Label("golf"), Label("golf", "打高尔夫")),
+        (Label(zh="跳"), Label(zh="跳")),
+    ],
+)
+def test_original_name_finds_the_counterpart_and_never_replaces_a_text(label: Label, expected: Label) -> None:
+    table = LabelTable(
+        (Label("brush hair", "梳头"), Label("golf", "打高尔夫"), Label("swing", "挥杆"), Label(zh="跳")),
+        ("brush_hair", "golf course", "Golf", "跳"),
+    )
+    assert LabelDictionary.of(table.entries()).complete(label) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "labels.csv must start with the header 'id,en,zh', not ''"),
-        ("name,zh\n", "labels.csv must start with the header 'id,en,zh', not 'name,zh'"),
-        ("id,en,zh\n1,a,甲\n", r"labels.csv line 2 is \['1', 'a', '甲'\]; expected id 0"),
-        ("id,en,zh\n0,a,甲\n1,b\n", r"labels.csv line 3 is \['1', 'b'\]; expected id 1"),
+        ("", "labels.csv must start with the header 'id,en,zh' or 'id,en,zh,original', not ''"),
+        ("name,zh\n", "header 'id,en,zh' or 'id,en,zh,original', not 'name,zh'"),
+        ("id,en,zh,source\n", "header 'id,en,zh' or 'id,en,zh,original', not 'id,en,zh,source'"),
+        ("id,en,zh\n1,a,甲\n", r"labels.csv line 2 is \['1', 'a', '甲'\]; expected id 0, en, zh"),
+        ("id,en,zh\n0,a,甲\n1,b\n", r"labels.csv line 3 is \['1', 'b'\]; expected id 1, en, zh"),
+        (
+            "id,en,zh\n0,a,甲\n0,b,乙\n",
+            r"line 3 is \['0', 'b', '乙'\], which repeats the id of 'a / 甲'; expected id 1, en, zh",
+        ),
+        ("id,en,zh\n0,a,甲,A\n", r"labels.csv line 2 is \['0', 'a', '甲', 'A'\]; expected id 0, en, zh"),
+        (
+            "id,en,zh,original\n0,a,甲\n",
+            r"labels.csv line 2 is \['0', 'a', '甲'\]; expected id 0, en, zh, original",
+        ),
+        ("id,en,zh,original\n0,a,,A\x07\n", r"labels.csv line 2: label 'A\\x07' holds control characters"),
+        ("id,en,zh,original\n0,a,,One\n1,b,,one\n", "labels.csv: label 'one' is given twice, at 1 and 2"),
         ("id,en,zh\n0,,\n", "labels.csv line 2: a label has neither English nor Chinese text"),
         ("id,en,zh\n0,a,\n1,A,\n", "labels.csv: label 'A' is given twice, at 1 and 2"),
     ],
@@ -194,3 +246,9 @@ def test_bad_label_file_is_refused(tmp_path: Path, text: str, message: str) -> N
 def test_builtin_label_sets_have_both_languages() -> None:
     labels = [label for labels in load_builtin_label_sets().values() for label in labels]
     assert [label for label in labels if label.en is None or label.zh is None] == []
+
+
+def test_builtin_tables_hold_the_builtin_label_sets() -> None:
+    tables = load_builtin_label_tables()
+    assert {name: table.labels for name, table in tables.items()} == load_builtin_label_sets()
+    assert tables["motion_shapes"].originals == tuple(label.en for label in tables["motion_shapes"].labels)

@@ -130,7 +130,7 @@ def test_classifier_says_that_its_vocabulary_is_closed(classifier: Path, video: 
         ((), 2, "give exactly one of --labels, --labels-file and --label-set"),
         (("--labels", "a", "--label-set", "b"), 2, "give exactly one of"),
         (("--labels", "a,,b"), 1, "label '' is empty"),
-        (("--label-set", "nope"), 2, "label set 'nope' is not stored here; known are: motion_shapes, shapes"),
+        (("--label-set", "nope"), 2, "label set 'nope' is not stored here; known are: hmdb51, "),
         (("--labels-file", "/nowhere.txt"), 2, "label file '/nowhere.txt' cannot be read: No such file or directory"),
         (("--labels", LABELS), 1, "no language in common"),
         (("--labels", "a", "--views", "many"), 1, "views is 'many'"),

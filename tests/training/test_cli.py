@@ -66,7 +66,7 @@ def test_info_prints_a_table() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "tds"], "method is 'tsm'; known are dual_semantic, vanilla"),
+        (["info", "tsm"], "method is 'tsm'; known are dual_semantic, vanilla"),
         (["info", "vanilla", "--backbone", "RN50"], "architecture is 'RN50', but only open_clip's ViT CLIPs"),
         (["info", "vanilla", "--frames", "0"], "num_frames is 0; a clip has at least one frame"),
         (["info", "dual_semantic", "--set", "colour=red"], "--set does not know colour; allowed are aggregation, beta"),

@@ -7,20 +7,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from tests.training.tiny import CLIP, MODEL, RECIPE, tiny_prompts
+from tests.training.side import random_segments, side_config
+from tests.training.tiny import CLIP, MODEL, RECIPE, tiny_model, tiny_prompts
 from training.cli import app
 from training.config import ModelConfig
-from training.cost import call_in_fresh_process, compare_costs, list_variants, measure_cost, render_costs
+from training.cost import (
+    Cost,
+    Part,
+    call_in_fresh_process,
+    compare_costs,
+    count_labels,
+    list_parts,
+    measure_cost,
+    open_tower,
+    render_costs,
+)
 from training.errors import RunError
+from training.models.video_clip import VideoCLIP
 
 
-def test_variants_differ_in_what_trains() -> None:
-    assert list_variants(MODEL) == {
-        "adapters": MODEL,
-        "fully fine-tuned": replace(MODEL, tune_image_tower=True),
-        "adapters without beta": tiny_prompts(beta="none"),
+def measure(model: ModelConfig, **changes: Any) -> dict[str, Cost]:  # noqa: ANN401
+    """Measure all parts of a model in this process, two steps each."""
+    recipe = replace(RECIPE, fit=replace(RECIPE.fit, **changes))
+    return {
+        name: measure_cost(recipe, part=part, num_steps=1, num_labels=3) for name, part in list_parts(model).items()
+    }
+
+
+def test_parts_differ_in_what_trains() -> None:
+    assert list_parts(MODEL) == {
+        "adapters": Part(MODEL),
+        "fully fine-tuned": Part(replace(MODEL, tune_image_tower=True)),
+        "adapters without beta": Part(tiny_prompts(beta="none")),
     }
 
 
@@ -29,21 +50,59 @@ def test_fine_tuning_is_compared_by_tower_and_with_prompts() -> None:
     model = ModelConfig(method="vificlip", clip=clip, chinese=None, num_frames=4, temporal_prompts=None,
                         supervision="english", aggregation="mean", renormalise=False,
                         preprocessing=MODEL.preprocessing)  # fmt: skip
-    costs = {
-        name: measure_cost(replace(RECIPE, model=each), num_steps=1) for name, each in list_variants(model).items()
-    }
-    trainable = {name: cost.trainable_parameters for name, cost in costs.items()}
+    trainable = {name: cost.trainable_parameters for name, cost in measure(model).items()}
     assert list(trainable) == ["fully fine-tuned", "image tower", "text tower", "prompts"]
     # The temperature trains only with both towers.
     assert trainable["fully fine-tuned"] == trainable["image tower"] + trainable["text tower"] + 1
     assert trainable["prompts"] == 9 * 16 * (clip.vision_width + clip.text_width)
 
 
+@pytest.mark.parametrize("head", ["linear", "cosine"])
+def test_side_network_is_compared_with_other_methods_and_with_itself(head: Any) -> None:  # noqa: ANN401
+    closed = side_config(head=head, num_classes=3 if head == "linear" else None)
+    trainable = {name: cost.trainable_parameters for name, cost in measure(closed).items()}
+    assert list(trainable) == [
+        "side network", "fully fine-tuned", "image tower", "dual semantics",
+        "side network, gradients through the tower", "Side4Video",
+    ]  # fmt: skip
+    # The tower that gradients pass does not train.
+    assert trainable["side network, gradients through the tower"] == trainable["side network"]
+    assert trainable["Side4Video"] < trainable["side network"]
+
+
+def count_kept_bytes(model: VideoCLIP) -> int:
+    """Sum what the graph of one clip keeps until its gradients are taken."""
+    sizes: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda each: each):
+        model.encode_video(random_segments(1, config=model.config)).sum().backward()
+    return sum(sizes)
+
+
+def test_gradients_pass_a_tower_that_is_opened_and_keep_its_activations() -> None:
+    model = tiny_model(side_config(head="linear", num_classes=3))
+    closed = count_kept_bytes(model)
+    open_tower(model)
+    assert count_kept_bytes(model) > closed
+    named = model.video.visual.named_parameters()
+    assert [name for name, each in named if each.grad is not None] == ["positional_embedding"]
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(3, 3), (None, 174)])
+def test_side_network_is_measured_with_its_own_classes(classes: int | None, expected: int) -> None:
+    assert count_labels(side_config(num_classes=classes)) == expected
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("supervision", ["dual", "english"])
 def test_cost_leaves_out_the_step_that_warms_up(precision: Any, supervision: Any) -> None:  # noqa: ANN401
     model = replace(MODEL, supervision=supervision)
-    cost = measure_cost(replace(RECIPE, model=model, fit=replace(RECIPE.fit, precision=precision)), num_steps=2)
+    recipe = replace(RECIPE, fit=replace(RECIPE.fit, precision=precision))
+    cost = measure_cost(recipe, part=Part(model), num_steps=2, num_labels=51)
     assert (len(cost.step_seconds), len(cost.cpu_seconds), cost.device) == (2, 2, "cpu")
     assert min(cost.step_seconds) > 0
     assert cost.trainable_parameters > 0

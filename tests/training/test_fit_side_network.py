@@ -114,6 +114,13 @@ def test_run_without_the_names_of_its_classes_is_refused(
         load_model(tmp_path / "run")
 
 
+def test_run_with_too_few_names_of_classes_is_refused(run: Callable[..., VideoCLIP], tmp_path: Path) -> None:
+    run("run", CLOSED_FITTING)
+    (tmp_path / "run" / CLASSES_NAME).write_text("id,en,zh\n0,waving,\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"classes\.csv names 1 classes, but the run learned 3"):
+        load_model(tmp_path / "run")
+
+
 def test_loss_of_classes_is_the_cross_entropy_of_their_logits(backbone_dir: Path, data: VideoData) -> None:
     model, optimisation = optimise(backbone_dir, data, recipe=with_classes(CLOSED_FITTING, 3))
     clips, label_ids = random_segments(4), torch.tensor([0, 1, 2, 1])

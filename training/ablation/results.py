@@ -42,7 +42,7 @@ class RunResult:
     def accuracy(self, reading: str, *, measure: str) -> float | None:
         """Look up an accuracy as a share.
 
-        "fused" is what the service uses: without a Chinese branch, English alone.
+        "fused" is what the service uses: without a Chinese branch, English alone, and of closed classes their scores.
         """
         found = self._find(reading)
         return None if found is None else found[measure]
@@ -53,10 +53,16 @@ class RunResult:
         found = self._find("fused")
         return [] if found is None else found.get("part_top1", [])
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether classes were scored, so that no languages could be fused."""
+        return self.evaluation["fusion"] is None
+
     def _find(self, reading: str) -> dict[str, Any] | None:
-        by_name = {each["reading"]: each for each in self.evaluation["accuracies"]}
-        found: dict[str, Any] | None = by_name.get(reading)
-        return by_name["English"] if reading == "fused" and found is None else found
+        accuracies: list[dict[str, Any]] = self.evaluation["accuracies"]
+        if reading == "fused":
+            return accuracies[-1]
+        return next((each for each in accuracies if each["reading"] == reading), None)
 
 
 @dataclass(frozen=True, kw_only=True)

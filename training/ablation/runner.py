@@ -22,7 +22,7 @@ from training.data.dataset import open_training_clips
 from training.errors import RunError
 from training.evaluation.composite import evaluate_protocol
 from training.evaluation.evaluate import EVALUATION_NAME, Settings
-from training.fit import Workplace, fit
+from training.fit import Workplace, count_classes, fit
 from training.model_card import describe_model
 from training.run_folder import check_resumable, start_run, write_text
 
@@ -75,7 +75,7 @@ def evaluation_path(ablation: Ablation, run: PlannedRun) -> Path:
 
 def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Display, position: int) -> str:
     """Do what is left of one run; returns what there is to say of it."""
-    recipe = run.recipe(ablation.recipe)
+    recipe = count_classes(run.recipe(ablation.recipe), data=ablation.data)
     if evaluation_path(ablation, run).is_file():
         check_resumable(run.directory, recipe=recipe, data=ablation.data)
         return "was done before"
@@ -88,7 +88,7 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     settings = Settings(num_workers=means.num_workers)
     protocol = run.protocol(ablation.protocol)
     report = evaluate_protocol(run.directory, data=ablation.data, protocol=protocol, settings=settings)
-    # The last reading is the one that the service uses: fused, or English alone.
+    # The last reading is the one that the service uses: fused, English alone, or the classes of a closed set.
     return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
 
 

@@ -1,7 +1,7 @@
-"""All tables by name, and those of Deng et al. 2024 with what the paper measured; others are in ``vifi_tables``.
+"""All tables by name, and those of Deng et al. 2024 with what the paper measured.
 
-The paper's figures are single-view accuracies in percent on HMDB51 and UCF101 with CLIP ViT-B/16. What a variant
-changes is in ``variants``.
+The others are in ``vifi_tables`` and ``tds_tables``. The paper's figures are single-view accuracies in percent on
+HMDB51 and UCF101 with CLIP ViT-B/16. What a variant changes is in ``variants``.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 
 from training.ablation import variants as change
+from training.ablation.tds_tables import TDS_TABLES
 from training.ablation.variants import Change, PaperAccuracy, Table, Variant
 from training.ablation.vifi_tables import VIFI_TABLES
 from training.config import Beta
@@ -39,7 +40,7 @@ def _row(
     series: str = "",
 ) -> Variant:
     return Variant(name=name, title=title, change=rule, position=position, series=series,
-                   hmdb51=PaperAccuracy(*hmdb51), ucf101=PaperAccuracy(*ucf101))  # fmt: skip
+                   paper={"HMDB51": PaperAccuracy(*hmdb51), "UCF101": PaperAccuracy(*ucf101)})  # fmt: skip
 
 
 def _beta(kind: Beta, title: str, hmdb51: Figures, ucf101: Figures) -> Variant:
@@ -191,6 +192,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             _FEW_SHOT,
             _COST,
             *VIFI_TABLES,
+            *TDS_TABLES,
         )
     }
 )

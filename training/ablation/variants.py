@@ -1,25 +1,16 @@
 """Variants of a recipe: what one row of a table changes, as functions from recipe to recipe.
 
-Which variants make a table, and what the paper measured, is in ``tables``.
+Which variants make a table, and what the paper measured, is in ``tables``; the recipes of other methods are in
+``companions``, and what concerns side networks alone in ``side_variants``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 from training.config import Beta, Fusion, Mode, Recipe
 from training.errors import SettingError
-from training.recipes import find_recipe
 
 Change = Callable[[Recipe], Recipe]
-# For recipes of fine-tuning: the recipes of prompting and of dual semantics for the same kind of data.
-COMPANIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "vificlip_shapes": ("vl_prompting_shapes", "demo"),
-        "vificlip_few_shot": ("vl_prompting_few_shot", "dual_semantic_few_shot"),
-        "vificlip_base_to_novel": ("vl_prompting_base_to_novel", "dual_semantic_few_shot"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -41,7 +32,8 @@ class Variant:
 
     ``position`` is where it stands on the axis of a table that is drawn as curves, ``series`` the curve it belongs to.
     ``starts_from`` names the variant whose run of the same seed gives the towers; it must stand before this one.
-    Without ``trains`` CLIP is measured as it is, with bare labels.
+    Without ``trains`` CLIP is measured as it is, with bare labels. ``paper`` has the paper's figures by data set.
+    ``title_of`` words the title by the recipe that the variant makes, where it depends on the size of the towers.
     """
 
     name: str
@@ -49,17 +41,21 @@ class Variant:
     change: Change
     position: int = 0
     series: str = ""
-    hmdb51: PaperAccuracy = PaperAccuracy()
-    ucf101: PaperAccuracy = PaperAccuracy()
+    paper: Mapping[str, PaperAccuracy] = field(default_factory=dict)
     starts_from: str | None = None
     trains: bool = True
+    title_of: Callable[[Recipe], str] | None = None
+
+    def paper_accuracy(self, data_set: str) -> PaperAccuracy:
+        """Return what the paper prints for a data set, which may be nothing."""
+        return self.paper.get(data_set, PaperAccuracy())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """Variants in the order of the paper; ``note`` says what a reader must know of the paper's figures.
 
-    A table with an ``axis`` is drawn as curves over it.
+    A table with an ``axis`` is drawn as curves over it. ``data_sets`` are those for which the paper has figures.
     """
 
     name: str
@@ -68,6 +64,20 @@ class Table:
     variants: tuple[Variant, ...]
     axis: str = ""
     note: str = ""
+    data_sets: tuple[str, ...] = ("HMDB51", "UCF101")
+
+    def entitled(self, recipe: Recipe) -> "Table":
+        """Word the titles that depend on the recipe, but for those of variants that it has no room for."""
+        return replace(self, variants=tuple(_entitle(each, recipe) for each in self.variants))
+
+
+def _entitle(variant: Variant, recipe: Recipe) -> Variant:
+    if variant.title_of is None:
+        return variant
+    try:
+        return replace(variant, title=variant.title_of(variant.change(recipe)))
+    except ValueError:
+        return variant
 
 
 def baseline(recipe: Recipe) -> Recipe:
@@ -156,43 +166,6 @@ def fine_tuned(recipe: Recipe, *, mode: Mode = "full", fusion: Fusion = "embeddi
             "vificlip_shapes"
         )
     return replace(recipe, model=replace(recipe.model, mode=mode, fusion=fusion))
-
-
-def prompted(recipe: Recipe) -> Recipe:
-    """Learn prompts in place of fine-tuning, by the recipe that goes with this one."""
-    return _companion(recipe, place=0)
-
-
-def dual_semantic(recipe: Recipe) -> Recipe:
-    """Train the adapters of Deng et al. 2024 on the same videos, by the recipe that suits the same data."""
-    return _companion(recipe, place=1)
-
-
-def _companion(recipe: Recipe, *, place: int) -> Recipe:
-    """Take another method's recipe, on the videos and the towers of this one.
-
-    Frames and epochs are the other recipe's own, unless this one has not its published numbers of them: then they were
-    set for the table, and hold in every row.
-    """
-    if recipe.name not in COMPANIONS:
-        raise SettingError(
-            f"recipe {recipe.name!r} has no counterparts in other methods; start from one of {', '.join(COMPANIONS)}"
-        )
-    published, other = find_recipe(recipe.name), find_recipe(COMPANIONS[recipe.name][place])
-    model = replace(
-        other.model,
-        clip=recipe.model.clip,
-        chinese=recipe.model.chinese,
-        preprocessing=recipe.model.preprocessing,
-        num_frames=_if_set(recipe.model.num_frames, published.model.num_frames, other.model.num_frames),
-    )
-    num_epochs = _if_set(recipe.fit.num_epochs, published.fit.num_epochs, other.fit.num_epochs)
-    fit = replace(other.fit, num_epochs=num_epochs)
-    return replace(other, model=model, fit=fit, num_shots=recipe.num_shots, train_split=recipe.train_split)
-
-
-def _if_set(own: int, published: int, other: int) -> int:
-    return other if own == published else own
 
 
 def with_prompts(recipe: Recipe, **changes: object) -> Recipe:

@@ -1,11 +1,12 @@
 """The comparisons of Rasheed et al. 2023, with what the paper measured, beside adapters of dual semantics.
 
 The paper's figures are accuracies in percent on HMDB51 and UCF101 with CLIP ViT-B/16; where it has more data sets, a
-note tells them. What a variant changes is in ``variants``.
+note tells them. What a variant changes is in ``variants`` and ``companions``.
 """
 
 from functools import partial
 
+from training.ablation import companions
 from training.ablation import variants as change
 from training.ablation.variants import Change, PaperAccuracy, Table, Variant
 from training.config import Fusion
@@ -14,9 +15,13 @@ _SHOTS = (2, 4, 8, 16)
 Figures = tuple[float, ...]
 
 
+def _paper(hmdb51: PaperAccuracy, ucf101: PaperAccuracy) -> dict[str, PaperAccuracy]:
+    return {"HMDB51": hmdb51, "UCF101": ucf101}
+
+
 def _fusion(fusion: Fusion, title: str, *, hmdb51: float, ucf101: float) -> Variant:
     rule = partial(change.fine_tuned, fusion=fusion)
-    return Variant(name=fusion, title=title, change=rule, hmdb51=PaperAccuracy(hmdb51), ucf101=PaperAccuracy(ucf101))
+    return Variant(name=fusion, title=title, change=rule, paper=_paper(PaperAccuracy(hmdb51), PaperAccuracy(ucf101)))
 
 
 _FUSION = Table(
@@ -44,16 +49,16 @@ _BASE_TO_NOVEL = Table(
     title="From base to novel labels",
     variants=(
         Variant(name="vanilla", title="CLIP as it is", change=change.vanilla, trains=False,
-                hmdb51=_halves(53.3, 46.8, 49.8), ucf101=_halves(78.5, 63.6, 70.3)),
+                paper=_paper(_halves(53.3, 46.8, 49.8), _halves(78.5, 63.6, 70.3))),
         Variant(name="image", title="image tower fine-tuned", change=partial(change.fine_tuned, mode="image"),
-                hmdb51=PaperAccuracy(54.0), ucf101=PaperAccuracy(74.4)),
+                paper=_paper(PaperAccuracy(54.0), PaperAccuracy(74.4))),
         Variant(name="text", title="text tower fine-tuned", change=partial(change.fine_tuned, mode="text"),
-                hmdb51=PaperAccuracy(59.1), ucf101=PaperAccuracy(77.4)),
+                paper=_paper(PaperAccuracy(59.1), PaperAccuracy(77.4))),
         Variant(name="full", title="both towers fine-tuned", change=change.fine_tuned,
-                hmdb51=_halves(73.8, 53.3, 61.9), ucf101=_halves(92.9, 67.7, 78.3)),
-        Variant(name="prompting", title="prompts on the fine-tuned towers", change=change.prompted, starts_from="full",
-                hmdb51=_halves(77.1, 54.9, 64.1), ucf101=_halves(95.9, 74.1, 83.6)),
-        Variant(name="dual_semantic", title="adapters of dual semantics", change=change.dual_semantic),
+                paper=_paper(_halves(73.8, 53.3, 61.9), _halves(92.9, 67.7, 78.3))),
+        Variant(name="prompting", title="prompts on the fine-tuned towers", change=companions.prompted,
+                starts_from="full", paper=_paper(_halves(77.1, 54.9, 64.1), _halves(95.9, 74.1, 83.6))),
+        Variant(name="dual_semantic", title="adapters of dual semantics", change=companions.dual_semantic),
     ),
     note="To be run with --protocol base_to_novel: top-1 is then the harmonic mean, and the paper's figures are base / "
     "novel / harmonic mean, or the harmonic mean alone. Its prompts start from towers fine-tuned on Kinetics-400; here "
@@ -71,8 +76,8 @@ _RUNGS: tuple[tuple[str, str, Change, Figures, Figures], ...] = (
     ),
     ("text", "text tower", partial(change.fine_tuned, mode="text"), (54.5, 61.6, 63.1, 65.0), (80.1, 82.8, 85.8, 88.1)),
     ("full", "both towers", change.fine_tuned, (57.2, 62.7, 64.5, 66.8), (80.7, 85.1, 90.0, 92.7)),
-    ("prompting", "prompts", change.prompted, (63.0, 65.1, 69.6, 72.0), (91.0, 93.7, 95.0, 96.4)),
-    ("dual_semantic", "dual semantics", change.dual_semantic, (), ()),
+    ("prompting", "prompts", companions.prompted, (63.0, 65.1, 69.6, 72.0), (91.0, 93.7, 95.0, 96.4)),
+    ("dual_semantic", "dual semantics", companions.dual_semantic, (), ()),
 )
 
 
@@ -86,8 +91,7 @@ def _few_shot(
         position=shots,
         series=title,
         starts_from=f"full_k{shots}" if name == "prompting" else None,
-        hmdb51=paper[0],
-        ucf101=paper[1],
+        paper=_paper(*paper),
     )
 
 

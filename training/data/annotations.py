@@ -1,29 +1,31 @@
 """A data folder on disk: its labels and which video shows which.
 
 ``labels.csv`` has the header ``id,en,zh``; ``annotations.csv`` has ``video,label_id,split``, with paths relative to the
-folder. Choosing a split lives in ``splits``, frames in ``frames``.
+folder, or to another one that ``data.json`` names as ``videos``. A video is a file or a folder of numbered pictures.
+Choosing a split lives in ``splits``, frames in ``frames``.
 """
 
 import csv
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from service.contract.labels import Label, read_label_file
+from service.contract.labels import Label, read_label_file, read_label_table
 from training.data.class_order import check_class_order
+from training.data.texts import read_json
 from training.errors import DataError
 
 LABELS_NAME = "labels.csv"
 ANNOTATIONS_NAME = "annotations.csv"
-_DESCRIPTION_NAME = "data.json"
+DESCRIPTION_NAME = "data.json"
 _HEADER = ["video", "label_id", "split"]
 _NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One video of a data folder; ``video`` is relative to the folder."""
+    """One video of a data folder; ``video`` is relative to the folder of its videos."""
 
     video: str
     label_id: int
@@ -34,7 +36,8 @@ class Annotation:
 class VideoData:
     """A data folder whose files all exist; ``digest`` is the SHA-256 of its two tables.
 
-    ``name`` is that of ``data.json``, where there is one, else the folder's.
+    ``name`` and ``elsewhere``, the folder of the videos, are those of ``data.json``, where there is one; else they are
+    those of the folder. ``split_number`` tells which of a data set's official splits this is, where it has several.
     """
 
     directory: Path
@@ -42,10 +45,17 @@ class VideoData:
     labels: tuple[Label, ...]
     annotations: tuple[Annotation, ...]
     digest: str
+    elsewhere: Path | None = None
+    split_number: int | None = None
+
+    @property
+    def videos_directory(self) -> Path:
+        """The folder that the videos' paths start from."""
+        return self.elsewhere or self.directory
 
     def path_of(self, annotation: Annotation) -> Path:
         """Where a video lies."""
-        return self.directory / annotation.video
+        return self.videos_directory / annotation.video
 
 
 def read_video_data(directory: Path) -> VideoData:
@@ -56,6 +66,25 @@ def read_video_data(directory: Path) -> VideoData:
             labels; the message names file, line and value, or the classes.
         LabelError: the label table is wrong.
     """
+    data = read_tables(directory)
+    where = directory / ANNOTATIONS_NAME
+    listed = [(each.video, each.label_id) for each in data.annotations]
+    names = read_label_table(directory / LABELS_NAME).originals
+    check_class_order(names, listed, where=f"{directory / LABELS_NAME} and {where.name}")
+    if absent := [each.video for each in data.annotations if not data.path_of(each).exists()]:
+        raise DataError(
+            f"{len(absent)} of {len(listed)} videos of {where} are missing: {', '.join(absent[:_NUM_NAMED])}"
+        )
+    return data
+
+
+def read_tables(directory: Path) -> VideoData:
+    """Read the tables of a data folder, whatever they say of its videos.
+
+    Raises:
+        DataError: a table is missing, or a row is wrong; the message names file, line and value.
+        LabelError: the label table is wrong.
+    """
     tables = [directory / LABELS_NAME, directory / ANNOTATIONS_NAME]
     if missing := [path.name for path in tables if not path.is_file()]:
         raise DataError(
@@ -64,22 +93,22 @@ def read_video_data(directory: Path) -> VideoData:
         )
     labels = read_label_file(tables[0])
     annotations = _read_annotations(tables[1], num_labels=len(labels))
-    listed = [(each.video, each.label_id) for each in annotations]
-    check_class_order([label.en for label in labels], listed, where=f"{tables[0]} and {tables[1].name}")
-    absent = [each.video for each in annotations if not (directory / each.video).is_file()]
-    if absent:
-        raise DataError(
-            f"{len(absent)} of {len(annotations)} videos of {tables[1]} are missing: {', '.join(absent[:_NUM_NAMED])}"
-        )
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in tables)).hexdigest()
-    return VideoData(directory, _read_name(directory), labels, annotations, digest)
+    described = read_description(directory)
+    elsewhere = directory / str(described["videos"]) if "videos" in described else None
+    name = str(described.get("name", directory.resolve().name))
+    return VideoData(directory, name, labels, annotations, digest, elsewhere, described.get("split_number"))
 
 
-def _read_name(directory: Path) -> str:
-    path = directory / _DESCRIPTION_NAME
-    if not path.is_file():
-        return directory.resolve().name
-    return str(json.loads(path.read_text(encoding="utf-8")).get("name", directory.resolve().name))
+def read_description(directory: Path) -> dict[str, Any]:
+    """Read what ``data.json`` says of a data folder; nothing where there is none.
+
+    Raises:
+        DataError: the file is no JSON.
+    """
+    path = directory / DESCRIPTION_NAME
+    described: dict[str, Any] = read_json(path) if path.is_file() else {}
+    return described
 
 
 def _read_annotations(path: Path, *, num_labels: int) -> tuple[Annotation, ...]:

@@ -44,7 +44,7 @@ def read_captioned_videos(file: Path, *, directory: Path, split: str | None) -> 
         DataError: the file is in no known layout or tells of no video, the split does not exist, a video is missing, or
             captions are in two languages.
     """
-    pairs = [(video.strip(), text.strip()) for video, text in _read_pairs(file, split=split)]
+    pairs = [(video.strip(), text.strip()) for video, text in read_pairs(file, split=split)]
     if not pairs or not all(video and text for video, text in pairs):
         raise DataError(f"{file} has {len(pairs)} captions, some without a video or a text; give each both")
     names = list(dict.fromkeys(video for video, _ in pairs))
@@ -59,7 +59,12 @@ def read_captioned_videos(file: Path, *, directory: Path, split: str | None) -> 
     )
 
 
-def _read_pairs(file: Path, *, split: str | None) -> Iterator[Pair]:
+def read_pairs(file: Path, *, split: str | None) -> Iterator[Pair]:
+    """Read pairs of a video's name and a sentence about it.
+
+    Raises:
+        DataError: the file is in no known layout, or the split does not exist.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".json":
@@ -96,7 +101,7 @@ def _read_json(values: Any, *, file: Path, split: str | None) -> Iterator[Pair]:
 
 
 def _find_videos(names: Sequence[str], *, directory: Path) -> tuple[Path, ...]:
-    found = [_find_video(name, directory=directory) for name in names]
+    found = [find_video(name, directory=directory) for name in names]
     if missing := [name for name, path in zip(names, found, strict=True) if path is None]:
         raise DataError(
             f"{len(missing)} of {len(names)} videos are missing in {directory}: {', '.join(missing[:_NUM_NAMED])}; "
@@ -105,7 +110,8 @@ def _find_videos(names: Sequence[str], *, directory: Path) -> tuple[Path, ...]:
     return tuple(path for path in found if path is not None)
 
 
-def _find_video(name: str, *, directory: Path) -> Path | None:
+def find_video(name: str, *, directory: Path) -> Path | None:
+    """Find a video in a folder by its name with or without a suffix; None where it is not there."""
     candidates = (directory / f"{name}{suffix}" for suffix in ("", *_SUFFIXES))
     inside = (path for path in candidates if path.is_file() and path.resolve().is_relative_to(directory.resolve()))
     return next(inside, None)

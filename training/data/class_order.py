@@ -36,13 +36,21 @@ class Disagreement:
         )
 
 
+def name_key(name: str) -> str:
+    """The form under which two spellings name the same class: folded, without blanks and punctuation.
+
+    So "ApplyEyeMakeup", "apply_eye_makeup" and "apply eye makeup" are one class.
+    """
+    return "".join(_words(name))
+
+
 def find_disagreements(names: Sequence[str | None], videos: Iterable[tuple[str, int]]) -> tuple[Disagreement, ...]:
     """Find the classes of ``names`` whose videos, given as paths with label ids, are named after other classes.
 
     Only exchanged classes count: the class that the paths name must not be what its own videos are named after. So
     "walking" and "walking dog" agree with folders ``walking`` and ``dog_walking``. Paths without a class say nothing.
     """
-    ids = {_glue(name): index for index, name in enumerate(names) if name is not None and _glue(name)}
+    ids = {name_key(name): index for index, name in enumerate(names) if name is not None and name_key(name)}
     longest = max((len(_words(name)) for name in names if name is not None), default=1)
     votes: dict[int, Counter[int | None]] = defaultdict(Counter)
     for path, label_id in videos:
@@ -80,7 +88,7 @@ def _decide(votes: Mapping[int, Counter[int | None]]) -> Iterator[tuple[int, int
 def _find_class(path: str, *, ids: Mapping[str, int], longest: int) -> int | None:
     """Find the class that a path names: its folder, or else those words of the file name that end last, the longest."""
     place = PurePosixPath(path)
-    folder = ids.get(_glue(place.parent.name))
+    folder = ids.get(name_key(place.parent.name))
     if folder is not None:
         return folder
     words = _words(place.stem)
@@ -94,7 +102,3 @@ def _find_class(path: str, *, ids: Mapping[str, int], longest: int) -> int | Non
 
 def _words(text: str) -> list[str]:
     return [word for word in _BREAK.split(text_key(text)) if word]
-
-
-def _glue(text: str) -> str:
-    return "".join(_words(text))

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,11 +18,11 @@ from jaxtyping import Int, Int64, UInt8
 from PIL import Image
 from rich.progress import track
 
-from service.contract.decode import decode_frames
 from service.contract.errors import VideoError
 from service.contract.manifest import Preprocessing
 from service.contract.preprocess import RESAMPLING, resized_shape
 from service.contract.sampling import sample_clips
+from training.data.frame_folders import FrameFolder, decode_video, open_frame_folder
 from training.errors import DataError
 
 Select = Callable[[int], Int[np.ndarray, " N"]]
@@ -32,10 +32,14 @@ _NUM_NAMED = 5
 
 @dataclass(frozen=True)
 class DecodedFrames:
-    """Decode the chosen frames of a video whenever they are asked for."""
+    """Decode the chosen frames of a video whenever they are asked for.
+
+    The pictures of a folder are listed when it is first read, and not again for every clip.
+    """
 
     videos: tuple[Path, ...]
     preprocessing: Preprocessing
+    folders: dict[int, FrameFolder] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -46,10 +50,15 @@ class DecodedFrames:
         Raises:
             DataError: the video does not decode; it is named.
         """
+        video = self.videos[index]
         try:
-            return _decode(self.videos[index], select=select, preprocessing=self.preprocessing)
+            if index not in self.folders and video.is_dir():
+                self.folders[index] = open_frame_folder(video)
+            if folder := self.folders.get(index):
+                return folder.decode(select=select, transform=partial(_resize, preprocessing=self.preprocessing)).frames
+            return _decode(video, select=select, preprocessing=self.preprocessing)
         except VideoError as error:
-            raise DataError(f"{self.videos[index]}: {error}") from error
+            raise DataError(f"{video}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ def _spread(num_frames: int, *, max_frames: int) -> Int64[np.ndarray, " N"]:
 
 
 def _decode(video: Path, *, select: Select, preprocessing: Preprocessing) -> Frames:
-    return decode_frames(video, select=select, transform=partial(_resize, preprocessing=preprocessing)).frames
+    return decode_video(video, select=select, transform=partial(_resize, preprocessing=preprocessing)).frames
 
 
 def _resize(frame: UInt8[np.ndarray, "H W 3"], *, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:

@@ -1,147 +1,109 @@
-"""Published split files, ``<path> <label id>`` lines beside a table of class names, joined to a data folder.
+"""Published split files, ``<path> <label id>`` lines beside a list of class names, joined to a data folder.
 
-Lists with tables of their own, as those of base and novel classes, are joined by the names. What a data folder is lives
-in ``annotations``.
+Lists with classes of their own, as those of base and novel classes, are joined by the names. What a data folder is
+lives in ``annotations``.
 """
 
-import csv
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from service.contract.labels import Label, LabelDictionary, load_builtin_label_sets, text_key
+from service.contract.labels import Label
 from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation
-from training.data.class_order import check_class_order
+from training.data.class_order import check_class_order, name_key
+from training.data.datasets.class_lists import read_class_list
+from training.data.texts import read_lines, write_rows
 from training.errors import DataError
 
-_HEADER = ["id", "name"]
-_NUM_NAMED = 5
+_COUNTED = re.compile(r"(.*\S)\s+([0-9]+)\s+([0-9]+)")
 
 
 @dataclass(frozen=True)
 class SplitFile:
-    """A list of videos that makes a split, and the table that says what its label ids are called."""
+    """A list of videos that makes a split, and the list that says what its label ids are called."""
 
     split: str
     videos: Path
     classes: Path
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Read a table of class names with the header ``id,name``; its rows may stand in any order.
+def read_split_list(path: Path, *, num_labels: int, first: int = 0) -> tuple[tuple[str, int], ...]:
+    """Read a list of ``<path> <label id>`` or ``<folder> <number of frames> <label id>`` lines; paths may hold blanks.
 
-    Raises:
-        DataError: another header, a row that is not an id and a name, ids with gaps or repeats, or a repeated name;
-            the ids and names are told.
-    """
-    header, *rows = [row for row in csv.reader(_lines(path)) if row] or [[]]
-    if header != _HEADER:
-        raise DataError(f"{path} must start with the header {','.join(_HEADER)!r}, not {','.join(header)!r}")
-    names: dict[int, str] = {}
-    for row in rows:
-        if len(row) != len(_HEADER) or not row[0].isdecimal() or not row[1].strip():
-            raise DataError(f"{path}: row {row} must be an id and a name; quote a name that holds a comma")
-        label_id, name = int(row[0]), row[1].strip()
-        if label_id in names:
-            raise DataError(f"{path}: id {label_id} is given to {names[label_id]!r} and to {name!r}; renumber one")
-        names[label_id] = name
-    _check_names(names, path=path)
-    return tuple(names[label_id] for label_id in range(len(names)))
-
-
-def read_split_list(path: Path, *, num_labels: int) -> tuple[tuple[str, int], ...]:
-    """Read a list of ``<path> <label id>`` lines; paths may hold blanks.
+    A list counts as one of folders if every line ends in two numbers. Label ids count from ``first``.
 
     Raises:
         DataError: a line without an id, an id beyond the labels, a path that leaves its folder, or no line at all; the
             message names the line.
     """
-    listed = tuple(
-        _parse_line(line, where=f"{path} line {number}", num_labels=num_labels)
-        for number, line in enumerate(_lines(path), 1)
-        if line.strip()
-    )
-    if not listed:
+    lines = {number: line.strip() for number, line in enumerate(read_lines(path), 1) if line.strip()}
+    if not lines:
         raise DataError(f"{path} lists no video; give one '<path> <label id>' a line")
-    return listed
+    counts_frames = all(_COUNTED.fullmatch(line) for line in lines.values())
+    return tuple(
+        _parse_line(
+            _COUNTED.sub(r"\1 \3", line) if counts_frames else line,
+            where=f"{path} line {number}",
+            num_labels=num_labels,
+            first=first,
+        )
+        for number, line in lines.items()
+    )
 
 
-def join_splits(files: Sequence[SplitFile]) -> tuple[tuple[Label, ...], tuple[Annotation, ...]]:
-    """Join split files to the labels and annotations of one data folder, with labels in the order of their first table.
-
-    Chinese names come from the built-in dictionaries, where they know the English one.
+def join_splits(files: Sequence[SplitFile]) -> tuple[tuple[str, ...], tuple[Annotation, ...]]:
+    """Join split files to the classes and annotations of one data folder, with classes in the order of the first list.
 
     Raises:
         DataError: a file is wrong, or a list numbers its classes otherwise than its table.
     """
-    dictionary = LabelDictionary.of(label for labels in load_builtin_label_sets().values() for label in labels)
     id_of: dict[str, int] = {}
-    labels: list[Label] = []
+    classes: list[str] = []
     annotations: list[Annotation] = []
     for file in files:
-        names = read_classes(file.classes)
-        listed = read_split_list(file.videos, num_labels=len(names))
+        table = read_class_list(file.classes)
+        names, first = table.require_sound(), table.ids[0]
+        listed = [
+            (video, number - first)
+            for video, number in read_split_list(file.videos, num_labels=len(names), first=first)
+        ]
         check_class_order(names, listed, where=f"{file.classes.name} and {file.videos.name}")
         for name in names:
-            if id_of.setdefault(text_key(name), len(labels)) == len(labels):
-                labels.append(dictionary.complete(Label(name)))
-        annotations += [Annotation(video, id_of[text_key(names[label_id])], file.split) for video, label_id in listed]
-    return tuple(labels), tuple(annotations)
+            if id_of.setdefault(name_key(name), len(classes)) == len(classes):
+                classes.append(name)
+        annotations += [Annotation(video, id_of[name_key(names[label_id])], file.split) for video, label_id in listed]
+    return tuple(classes), tuple(annotations)
 
 
-def write_video_tables(directory: Path, *, labels: Sequence[Label], annotations: Sequence[Annotation]) -> None:
-    """Write the two tables of a data folder beside its videos; each appears whole."""
-    _write_table(
-        directory / LABELS_NAME,
-        rows=[("id", "en", "zh"), *((str(i), each.en or "", each.zh or "") for i, each in enumerate(labels))],
-    )
-    _write_table(
+def write_video_tables(
+    directory: Path,
+    *,
+    labels: Sequence[Label],
+    annotations: Sequence[Annotation],
+    originals: Sequence[str] | None = None,
+) -> None:
+    """Write the two tables of a data folder, each of which appears whole; ``originals`` are the data set's names."""
+    texts = [(str(i), each.en or "", each.zh or "") for i, each in enumerate(labels)]
+    rows: list[tuple[str, ...]] = [("id", "en", "zh"), *texts]
+    if originals is not None:
+        rows = [(*row, name) for row, name in zip(rows, ("original", *originals), strict=True)]
+    write_rows(directory / LABELS_NAME, rows=rows)
+    write_rows(
         directory / ANNOTATIONS_NAME,
         rows=[("video", "label_id", "split"), *((each.video, str(each.label_id), each.split) for each in annotations)],
     )
 
 
-def _check_names(names: dict[int, str], *, path: Path) -> None:
-    if gaps := [str(label_id) for label_id in range(max(names, default=0) + 1) if label_id not in names]:
-        beyond = [f"{label_id} {name!r}" for label_id, name in sorted(names.items()) if label_id >= len(names)]
-        raise DataError(
-            f"{path}: ids must count from 0 without gaps, but {_shorten(gaps)} are missing; beyond {len(names) - 1} "
-            f"are {_shorten(beyond)}. Complete or renumber the table, and the lists with it"
-        )
-    counts = Counter(map(text_key, names.values()))
-    if repeats := [f"{label_id} {name!r}" for label_id, name in sorted(names.items()) if counts[text_key(name)] > 1]:
-        raise DataError(f"{path}: names must differ, but these do not: {_shorten(repeats)}")
-
-
-def _shorten(parts: Sequence[str]) -> str:
-    more = f" and {len(parts) - _NUM_NAMED} more" if len(parts) > _NUM_NAMED else ""
-    return ", ".join(parts[:_NUM_NAMED]) + more
-
-
-def _parse_line(line: str, *, where: str, num_labels: int) -> tuple[str, int]:
-    video, _, label_id = line.strip().rpartition(" ")
-    video = video.strip()
+def _parse_line(line: str, *, where: str, num_labels: int, first: int) -> tuple[str, int]:
+    *rest, label_id = line.rsplit(maxsplit=1)
+    video = "".join(rest)
     if not video or not label_id.isdecimal():
-        raise DataError(f"{where} is {line.strip()!r}; expected '<path> <label id>'")
-    if int(label_id) >= num_labels:
-        raise DataError(f"{where}: label id {label_id} is beyond the {num_labels} classes of the table, 0 to "
-                        f"{num_labels - 1}")  # fmt: skip
+        raise DataError(f"{where} is {line!r}; expected '<path> <label id>'")
+    if not first <= int(label_id) < first + num_labels:
+        raise DataError(f"{where}: label id {label_id} is not among the {num_labels} classes of the table, {first} to "
+                        f"{first + num_labels - 1}")  # fmt: skip
     place = PurePosixPath(video)
     if place.is_absolute() or ".." in place.parts:
         raise DataError(f"{where}: video {video!r} must be a path inside the data folder")
     return video, int(label_id)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        yield from path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from error
-
-
-def _write_table(path: Path, *, rows: Sequence[tuple[str, ...]]) -> None:
-    unfinished = path.with_name(f".{path.name}.partial")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    unfinished.replace(path)

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from service.contract.errors import VideoError
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.views import ViewPlan, read_views
+from training.data.frame_folders import decode_video
 from training.errors import DataError
 
 # Videos that wait decoded for each process: bounds memory, and keeps all processes busy.
@@ -50,6 +51,6 @@ def read_all_views(
 def _read(video: Path, *, preprocessing: Preprocessing, sampling: Sampling, plan: ViewPlan) -> Views | str:
     """Read a video's views; a problem comes back as a sentence, so that one run names all bad videos."""
     try:
-        return read_views(video, preprocessing=preprocessing, sampling=sampling, plan=plan).views
+        return read_views(video, preprocessing=preprocessing, sampling=sampling, plan=plan, decode=decode_video).views
     except VideoError as error:
         return f"{video}: {error}"

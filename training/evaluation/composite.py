@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from service.contract.labels import Label
 from training.checkpoint import CONFIG_NAME, read_config
 from training.config import Recipe
 from training.data.annotations import VideoData
 from training.data.splits import keep_labels, split_label_ids
 from training.errors import DataError, SettingError
+from training.evaluation.classes import require_open_vocabulary
 from training.evaluation.evaluate import EVALUATION_NAME, Settings, check_settings, evaluate
 from training.evaluation.protocols import ZERO_SHOT, Protocol
 from training.evaluation.report import Report
@@ -27,7 +29,8 @@ def evaluate_protocol(run_dir: Path, *, data: VideoData, protocol: Protocol, set
     """Evaluate a run on its data by a protocol of one part or of base and novel.
 
     Raises:
-        SettingError: lambda would be chosen on a split that is reported, or lies outside [0, 1].
+        SettingError: lambda would be chosen on a split that is reported, or lies outside [0, 1]; or labels are asked
+            for that a closed vocabulary lacks.
         RunError: the folder is not a run.
         DataError: the data lacks a split, base and novel share labels, the run trained on novel ones, or a video does
             not decode.
@@ -37,6 +40,7 @@ def evaluate_protocol(run_dir: Path, *, data: VideoData, protocol: Protocol, set
     check_settings(settings, protocol)
     base_labels = split_label_ids(data, protocol.split)
     novel_labels = split_label_ids(data, protocol.novel_split)
+    _require_open(run_dir, protocol=protocol, labels=[data.labels[each] for each in sorted(novel_labels)])
     _check_disjoint(data, protocol=protocol, base=base_labels, novel=novel_labels)
     _check_unseen(run_dir, data=data, protocol=protocol, novel=novel_labels)
     base_part, novel_part = (
@@ -45,7 +49,8 @@ def evaluate_protocol(run_dir: Path, *, data: VideoData, protocol: Protocol, set
     )
     base = evaluate(run_dir, data=keep_labels(data, base_labels), protocol=base_part, settings=settings)
     # Novel labels have no videos to choose on, so that the weight of English is that of the base labels.
-    carried = replace(settings, fusion_lambda=base.fusion.value, chosen=base.fusion.chosen)
+    fusion = base.fusion
+    carried = replace(settings, fusion_lambda=fusion.value, chosen=fusion.chosen) if fusion is not None else settings
     novel = evaluate(run_dir, data=keep_labels(data, novel_labels), protocol=novel_part, settings=carried)
     summary = Summary(protocol=protocol.name, model=protocol.model, rule="harmonic mean", parts=(base, novel))
     write_summary(run_dir / EVALUATION_NAME, summary)
@@ -62,10 +67,11 @@ def evaluate_transfer(
 
     Raises:
         SettingError: no weight of English is given, or it lies outside [0, 1]; a data set has the name of another or is
-            the one that the run was fitted on.
+            the one that the run was fitted on; or the run's vocabulary is closed.
         RunError: the folder is not a run.
         DataError: a data set lacks a split, or a video does not decode.
     """
+    _require_open(run_dir, protocol=protocol, labels=[label for data in data_sets for label in data.labels])
     check_settings(settings, protocol)
     if settings.fusion_lambda is None:
         raise SettingError(f"{ZERO_SHOT} chooses no lambda on the data that it reports; give the one of the run")
@@ -83,6 +89,15 @@ def evaluate_transfer(
     summary = Summary(protocol=protocol.name, model=protocol.model, rule="mean", parts=parts)
     write_summary(run_dir / EVALUATION_NAME, summary)
     return summary
+
+
+def _require_open(run_dir: Path, *, protocol: Protocol, labels: Sequence[Label]) -> None:
+    named = ", ".join(str(each) for each in labels[:_NUM_NAMED])
+    require_open_vocabulary(
+        read_config(run_dir / CONFIG_NAME, kind=Recipe).model,
+        measured=protocol.model,
+        asked=f"protocol {protocol.name} asks for labels that the run never learned, among {named}",
+    )
 
 
 def _check_disjoint(data: VideoData, *, protocol: Protocol, base: frozenset[int], novel: frozenset[int]) -> None:

@@ -6,7 +6,7 @@ Frame features are cached by the content of the videos and of the video tower's 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from jaxtyping import Float32, Int64
 from rich.progress import track
 
 from service.contract.labels import Label
-from service.contract.manifest import file_digest
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
+from training.data.frame_folders import digest_video
 from training.data.splits import select_split
 from training.data.views import read_all_views
 from training.errors import DataError
@@ -28,7 +28,7 @@ from training.models.video_clip import VideoCLIP
 
 @dataclass(frozen=True)
 class EmbeddedSplit:
-    """Frame features of a split's videos, with their labels; ``videos`` are paths relative to the data folder."""
+    """Frame features of a split's videos, or their logits, with labels; ``videos`` are relative to the data folder."""
 
     videos: tuple[str, ...]
     label_ids: Int64[np.ndarray, " N"]
@@ -112,5 +112,8 @@ def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
         settings.append(config.num_frame_features)
     if config.num_local_frames > 1 or config.sampling_rule != "segment_centres":
         settings.append(config.sampling.model_dump(mode="json"))
-    digest.update(json.dumps([*settings, *(file_digest(video) for video in videos)]).encode())
+    if config.side is not None:
+        # Weights of equal shapes mean other features where the stem pads, or weighs differences, otherwise.
+        settings.append(asdict(config.side))
+    digest.update(json.dumps([*settings, *(digest_video(video) for video in videos)]).encode())
     return digest.hexdigest()[:16]

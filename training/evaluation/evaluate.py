@@ -18,13 +18,15 @@ from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_bac
 from training.config import ModelConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids
-from training.environment import describe_environment
+from training.environment import describe_environment, read_peak_memory
 from training.errors import SettingError
+from training.evaluation.classes import classify_split, refuse_lambda
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
 from training.evaluation.protocols import (
     BARE_TEMPLATE,
     LambdaPoint,
     Protocol,
+    ScoredSplit,
     best_lambda,
     list_readings,
     measure,
@@ -57,15 +59,13 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
 
     Raises:
         SettingError: lambda would be chosen on the split that is reported or on one without videos, or lies outside
-            [0, 1].
+            [0, 1]; or the vocabulary is closed, and lambda is given or a label of the split is no class.
         RunError: the folder is not a run.
         DataError: the data lacks a split, or a video does not decode.
     """
-    check_settings(settings, protocol)
     started = time.perf_counter()
     directory = run_dir / EVALUATION_NAME
     model = load_protocol_model(run_dir, protocol=protocol)
-    bank = embed_complete_labels(model, data.labels)
     embed = partial(
         embed_split,
         model,
@@ -74,33 +74,21 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         cache_dir=directory / "features",
         num_workers=settings.num_workers,
     )
-    fusion, curve = _fusion(embed, bank, data=data, config=model.config, settings=settings)
-    embedded = embed(split=protocol.split)
-    readings = list_readings(fusion_lambda=fusion.value, has_chinese=bank.chinese is not None)
-    scores = [score_split(embedded, bank, config=model.config, reading=reading) for reading in readings]
-    opposites = opposite_label_ids(data.labels)
-    report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, fusion=fusion)
-    report = replace(
-        report,
-        num_videos=len(embedded.videos),
-        lambda_curve=curve,
-        accuracies=tuple(
-            measure(own, embedded, reading=reading, opposites=opposites)
-            for own, reading in zip(scores, readings, strict=True)
-        ),
-        seconds=round(time.perf_counter() - started, 1),
-    )
-    # The last reading is the one that the service uses: fused, or English alone.
-    write_report(
-        directory / protocol.folder,
-        report,
-        rankings=rank_videos(scores[-1], embedded, labels=data.labels, top_k=NUM_RANKED),
-    )
+    if model.config.is_closed:
+        refuse_lambda(settings.fusion_lambda)
+        scored = classify_split(embed, classes=model.classes, data=data, split=protocol.split)
+    else:
+        check_settings(settings, protocol)
+        scored = _compare_split(embed, model, data=data, protocol=protocol, settings=settings)
+    report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
+    report = replace(report, seconds=round(time.perf_counter() - started, 1), peak_memory_bytes=read_peak_memory())
+    rankings = rank_videos(scored.scores, scored.embedded, labels=scored.labels, top_k=NUM_RANKED)
+    write_report(directory / protocol.folder, report, rankings=rankings)
     return report
 
 
 def check_settings(settings: Settings, protocol: Protocol) -> None:
-    """Check the weight of English.
+    """Check the weight of English of an open vocabulary.
 
     Raises:
         SettingError: it would be chosen on a split that is reported, or lies outside [0, 1].
@@ -130,6 +118,30 @@ def load_protocol_model(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _compare_split(
+    embed: Callable[..., EmbeddedSplit], model: VideoCLIP, *, data: VideoData, protocol: Protocol, settings: Settings
+) -> ScoredSplit:
+    """Score a split by the texts of all labels, in every reading."""
+    bank = embed_complete_labels(model, data.labels)
+    fusion, curve = _fusion(embed, bank, data=data, config=model.config, settings=settings)
+    embedded = embed(split=protocol.split)
+    readings = list_readings(fusion_lambda=fusion.value, has_chinese=bank.chinese is not None)
+    scores = [score_split(embedded, bank, config=model.config, reading=reading) for reading in readings]
+    opposites = opposite_label_ids(data.labels)
+    accuracies = tuple(
+        measure(own, embedded, reading=reading.name, fusion_lambda=reading.fusion_lambda, opposites=opposites)
+        for own, reading in zip(scores, readings, strict=True)
+    )
+    return ScoredSplit(
+        embedded=embedded,
+        labels=data.labels,
+        scores=scores[-1],
+        accuracies=accuracies,
+        fusion=fusion,
+        lambda_curve=curve,
+    )
+
+
 def _fusion(
     embed: Callable[..., EmbeddedSplit], bank: LabelBank, *, data: VideoData, config: ModelConfig, settings: Settings
 ) -> tuple[Lambda, tuple[LambdaPoint, ...]]:
@@ -148,9 +160,9 @@ def _fusion(
 
 
 def _describe(
-    run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, fusion: Lambda
+    run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, scored: ScoredSplit
 ) -> Report:
-    """State the circumstances of an evaluation; its figures are still empty."""
+    """State figures and circumstances of an evaluation; its time and memory are not known yet."""
     recipe, config = read_config(run_dir / CONFIG_NAME, kind=Recipe), model.config
     return Report(
         protocol=protocol.name,
@@ -158,19 +170,22 @@ def _describe(
         data=data.name,
         data_digest=data.digest,
         split=protocol.split,
-        num_videos=0,
-        num_labels=len(data.labels),
+        split_number=data.split_number,
+        num_videos=len(scored.embedded.videos),
+        vocabulary="closed" if config.is_closed else "open",
+        num_labels=len(scored.labels),
         views=str(settings.plan),
         num_frames=config.num_frames,
         template_en=config.template_en,
         template_zh=config.template_zh,
         word_set=config.word_set,
         aggregation=config.aggregation,
-        fusion=fusion,
+        fusion=scored.fusion,
         recipe=recipe.name,
         seed=recipe.fit.seed,
         hardware=describe_environment()["device"],
         seconds=0.0,
-        accuracies=(),
-        lambda_curve=(),
+        peak_memory_bytes=0,
+        accuracies=scored.accuracies,
+        lambda_curve=scored.lambda_curve,
     )

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank, Scores, score_labels
 from training.config import ModelConfig
@@ -74,10 +75,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracies of one reading, as shares; ``pairs`` is None where no label has an opposite in time."""
+    """Accuracies of one reading, as shares; ``pairs`` is None where no label has an opposite in time.
+
+    ``fusion_lambda`` is None for the classes of a closed vocabulary, which are compared with no text.
+    """
 
     reading: str
-    fusion_lambda: float
+    fusion_lambda: float | None
     top1: float
     top5: float
     pairs: float | None
@@ -106,6 +110,22 @@ class SplitScores:
     def ranking(self) -> Int64[np.ndarray, "N L"]:
         """Labels of every video from best to worst."""
         return np.stack([each.ranking for each in self.per_video])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSplit:
+    """A split as a model scores it, with the accuracies of every reading.
+
+    ``scores`` are those of the last reading, which the service uses, and ``embedded`` numbers labels as ``labels`` do.
+    A closed vocabulary has no ``fusion``; ``lambda_curve`` is empty where lambda was not chosen.
+    """
+
+    embedded: EmbeddedSplit
+    labels: tuple[Label, ...]
+    scores: SplitScores
+    accuracies: tuple[Accuracy, ...]
+    fusion: Lambda | None = None
+    lambda_curve: tuple[LambdaPoint, ...] = ()
 
 
 def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, ...]:
@@ -139,13 +159,18 @@ def score_split(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig
 
 
 def measure(
-    scores: SplitScores, embedded: EmbeddedSplit, *, reading: Reading, opposites: Int64[np.ndarray, " L"]
+    scores: SplitScores,
+    embedded: EmbeddedSplit,
+    *,
+    reading: str,
+    fusion_lambda: float | None,
+    opposites: Int64[np.ndarray, " L"],
 ) -> Accuracy:
     """Compute the accuracies of one reading."""
     ranking = scores.ranking
     return Accuracy(
-        reading=reading.name,
-        fusion_lambda=reading.fusion_lambda,
+        reading=reading,
+        fusion_lambda=fusion_lambda,
         top1=top_k_accuracy(ranking, embedded.label_ids, k=1),
         top5=top_k_accuracy(ranking, embedded.label_ids, k=5),
         pairs=pair_accuracy(scores.score, embedded.label_ids, opposites=opposites),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from service.contract.labels import Label
 from service.contract.manifest import Lambda
@@ -14,13 +14,18 @@ from training.evaluation.protocols import Accuracy, LambdaPoint, SplitScores
 
 # What Markdown shows in another form, or leaves to the JSON.
 _NOT_FACTS = ("accuracies", "fusion", "lambda_curve", "protocol")
+# What says nothing of classes, which are compared with no text.
+_OF_TEXTS = ("template_en", "template_zh", "word_set", "aggregation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Figures of one protocol, with all that a reader needs to make them again.
 
-    ``lambda_curve`` is what lambda was chosen from, on the split that ``fusion`` names; empty where it was not chosen.
+    ``num_labels`` are ranked: those of the data, or the classes of a closed vocabulary, which has no ``fusion``.
+    ``split_number`` is that of the data set's official splits, where it has several; ``peak_memory_bytes`` is the GPU's
+    where there is one, else the process's. ``lambda_curve`` is what lambda was chosen from, on the split that
+    ``fusion`` names; empty where it was not chosen.
     """
 
     protocol: str
@@ -28,7 +33,9 @@ class Report:
     data: str
     data_digest: str
     split: str
+    split_number: int | None
     num_videos: int
+    vocabulary: Literal["open", "closed"]
     num_labels: int
     views: str
     num_frames: int
@@ -36,22 +43,24 @@ class Report:
     template_zh: str
     word_set: str
     aggregation: str
-    fusion: Lambda
+    fusion: Lambda | None
     recipe: str
     seed: int
     hardware: str
     seconds: float
+    peak_memory_bytes: int
     accuracies: tuple[Accuracy, ...]
     lambda_curve: tuple[LambdaPoint, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        return {**asdict(self), "fusion": self.fusion.model_dump(mode="json")}
+        return {**asdict(self), "fusion": None if self.fusion is None else self.fusion.model_dump(mode="json")}
 
 
 def render_markdown(report: Report) -> str:
     """Render a report for people."""
-    facts = {key: value for key, value in report.to_json().items() if key not in _NOT_FACTS}
+    left_out = (*_NOT_FACTS, *(_OF_TEXTS if report.vocabulary == "closed" else ()))
+    facts = {key: value for key, value in report.to_json().items() if key not in left_out and value is not None}
     lines = [
         f"# {report.protocol}",
         "",
@@ -59,10 +68,21 @@ def render_markdown(report: Report) -> str:
         "|---|---|---|---|---|",
         *(_row(each) for each in report.accuracies),
         "",
-        f"- lambda: {report.fusion.value} ({report.fusion.chosen})",
+        *render_fusion(report.fusion),
         *(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def render_fusion(fusion: Lambda | None) -> Iterator[str]:
+    """Say how lambda was chosen, in a line of Markdown; nothing is said of a closed vocabulary."""
+    if fusion is not None:
+        yield f"- lambda: {fusion.value} ({fusion.chosen})"
+
+
+def render_lambda(fusion_lambda: float | None) -> str:
+    """Render a weight of English for a table; classes have none."""
+    return "" if fusion_lambda is None else f"{fusion_lambda:g}"
 
 
 def write_report(directory: Path, report: Report, *, rankings: Iterator[dict[str, Any]]) -> None:
@@ -103,4 +123,5 @@ def _prediction(scores: Scores, rank: int, index: int, labels: Sequence[Label]) 
 
 def _row(accuracy: Accuracy) -> str:
     pairs = "" if accuracy.pairs is None else f"{accuracy.pairs:.1%}"
-    return f"| {accuracy.reading} | {accuracy.fusion_lambda:g} | {accuracy.top1:.1%} | {accuracy.top5:.1%} | {pairs} |"
+    cells = (accuracy.reading, render_lambda(accuracy.fusion_lambda), f"{accuracy.top1:.1%}", f"{accuracy.top5:.1%}")
+    return f"| {' | '.join((*cells, pairs))} |"

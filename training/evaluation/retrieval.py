@@ -18,6 +18,7 @@ from training.checkpoint import CONFIG_NAME, read_config
 from training.config import ModelConfig, Recipe
 from training.data.captions import CaptionedVideos
 from training.errors import DataError
+from training.evaluation.classes import require_open_vocabulary
 from training.evaluation.embed import embed_videos
 from training.evaluation.evaluate import EVALUATION_NAME, load_protocol_model
 from training.evaluation.metrics import retrieval_ranks
@@ -68,10 +69,14 @@ def evaluate_retrieval(
     """Measure retrieval by a run's model, or by its frozen CLIP, and write the report into the run's folder.
 
     Raises:
+        SettingError: the run's vocabulary is closed.
         RunError: the folder is not a run.
         DataError: the captions are in a language that the model lacks, or a video does not decode.
     """
     video_clip = load_protocol_model(run_dir, protocol=Protocol(RETRIEVAL_NAME, "", model))
+    require_open_vocabulary(
+        video_clip.config, measured=model, asked=f"retrieval asks for {len(captioned.captions)} captions"
+    )
     bank = _embed_captions(video_clip, captioned)
     cache_dir = run_dir / EVALUATION_NAME / "features"
     features = embed_videos(

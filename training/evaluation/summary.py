@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from training.evaluation.protocols import Measured
-from training.evaluation.report import Report
+from training.evaluation.report import Report, render_fusion
 from training.run_folder import write_text
 
 Rule = Literal["harmonic mean", "mean"]
@@ -94,7 +94,7 @@ def render_summary(summary: Summary) -> str:
         f"|{'---|' * len(columns)}",
         *(_row(each) for each in summary.accuracies),
         "",
-        f"- lambda: {summary.parts[0].fusion.value} ({summary.parts[0].fusion.chosen})",
+        *render_fusion(summary.parts[0].fusion),
         *(f"- videos of {name}: {part.num_videos}" for name, part in zip(names, summary.parts, strict=True)),
         *(f"- {key.replace('_', ' ')}: {summary.to_json()[key]}" for key in ("model", "views", "recipe", "seed")),
     ]

@@ -7,6 +7,7 @@ from torch import nn
 
 from service.contract.manifest import (
     FORMAT_VERSION,
+    ClassLabel,
     Lambda,
     Manifest,
     Provenance,
@@ -32,7 +33,8 @@ def describe_model(
     """Build the manifest of a model, without files.
 
     Raises:
-        ValueError: the parts contradict each other, as a lambda below 1 without a trained Chinese branch.
+        ValueError: the parts contradict each other, as a lambda below 1 without a trained Chinese branch; or the model
+            gives logits of classes and does not have a name for each.
     """
     config = model.config
     versions = {package: version(package) for package in _PACKAGES}
@@ -41,7 +43,7 @@ def describe_model(
         name=name,
         method=config.method,
         backbone=_backbone(config.clip),
-        vocabulary="open",
+        vocabulary="closed" if config.is_closed else "open",
         joint_dimension=model.english.text_projection.shape[1],
         num_frame_features=config.num_frame_features,
         preprocessing=config.preprocessing,
@@ -52,6 +54,7 @@ def describe_model(
         else _text_tower(model.chinese, tokenizers.chinese, template=config.template_zh, trained=chinese_trained),
         scoring=config.scoring(fusion),
         label_sets=label_sets,
+        classes=_classes(model),
         files={},
         provenance=provenance.model_copy(update={"package_versions": provenance.package_versions | versions}),
     )
@@ -68,6 +71,19 @@ def tower_digest(module: nn.Module, *, tokenizer: str) -> str:
         digest.update(tensor.contiguous().numpy().data)
     digest.update(tokenizer.encode())
     return digest.hexdigest()
+
+
+def _classes(model: VideoCLIP) -> tuple[ClassLabel, ...]:
+    """Name the logits of a closed vocabulary in their order; an open one has no classes."""
+    side = model.config.side
+    if not model.config.is_closed or side is None:
+        return ()
+    if len(model.classes) != side.num_classes:
+        raise ValueError(
+            f"the model gives logits of {side.num_classes} classes and has names of {len(model.classes)}; export a "
+            "run, whose folder keeps them, or set the model's classes"
+        )
+    return tuple(ClassLabel(en=each.en, zh=each.zh) for each in model.classes)
 
 
 def _text_tower(

@@ -1,4 +1,7 @@
-"""A tower as one ONNX file: weights and normalisation inside, batch norms folded, the same bytes every time."""
+"""A tower as one ONNX file: weights and normalisation inside, batch norms folded into convolutions before them.
+
+The same module gives the same bytes every time.
+"""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ _DEBUG_SUFFIX = ".debug_pkl"
 
 
 def export_torchscript(module: nn.Module, path: Path, *, spec: GraphSpec) -> None:
-    """Write a tower as one frozen TorchScript file: batch norms folded, every axis that ``spec`` names dynamic.
+    """Write a tower as one frozen TorchScript file, with every axis that ``spec`` names dynamic.
 
     TorchScript has no tensor names. The arguments are the inputs of ``spec`` in order, ``INPUT__0``, ``INPUT__1``, and
     the results are its outputs in order, ``OUTPUT__0``, ``OUTPUT__1``.

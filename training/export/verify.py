@@ -29,7 +29,10 @@ from training.export.graphs import tower
 from training.export.triton_engine import triton_engine
 from training.models.video_clip import VideoCLIP
 
+# Of a vector of unit length, or of one whose numbers stay below 1. Logits are as large as training makes them, and
+# rounding grows with them: theirs are measured against the largest of each row.
 MAX_DIFFERENCE_F32 = 1e-4
+# The direction of a vector, which its size does not change.
 MIN_COSINE_BF16 = 0.999
 NO_BF16 = "not run: this CPU has no bf16"
 
@@ -42,8 +45,8 @@ Expectations = Mapping[str, Sequence[tuple[Arrays, Arrays]]]
 class Record:
     """How far one engine is from the reference on one kind of input, over ``num_runs`` runs.
 
-    ``max_difference`` is over all numbers, ``min_cosine`` over all vectors. An engine that cannot run here has no
-    runs, and ``note`` says why.
+    ``max_difference`` is over all numbers, each as a share of the largest in its vector where that is above 1;
+    ``min_cosine`` is over all vectors. An engine that cannot run here has no runs, and ``note`` says why.
     """
 
     graph: str
@@ -115,6 +118,19 @@ def render_records(records: Iterable[Record], *, title: str) -> Table:
     return table
 
 
+def measure_distance(found: Arrays, expected: Arrays) -> tuple[float, float]:
+    """Measure the largest difference and the smallest cosine over all outputs, as a record has them.
+
+    Outputs that were found are cut to the shape of the expected ones.
+    """
+    differences, cosines = [], []
+    for name, wanted in expected.items():
+        got = found[name][tuple(slice(size) for size in wanted.shape)]
+        differences.append(float(_differences(got, wanted).max()))
+        cosines.append(float(_cosines(got, wanted).min()))
+    return float(np.max(differences)), float(np.min(cosines))
+
+
 def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None, triton: str | None) -> Iterator[Record]:
     reference, *others = _engines(bundle, spec, model)
     if triton is not None:
@@ -135,7 +151,7 @@ def _compare(spec: GraphSpec, engine: _Engine, expectations: Expectations) -> It
         return
     run = engine.load()
     for case, pairs in expectations.items():
-        differences, cosines = zip(*(_distance(run(inputs), outputs) for inputs, outputs in pairs), strict=True)
+        differences, cosines = zip(*(measure_distance(run(inputs), outputs) for inputs, outputs in pairs), strict=True)
         # Unlike max and min, these keep what is not a number.
         furthest, nearest = float(np.max(differences)), float(np.min(cosines))
         yield Record(spec.name, engine.name, case, engine.precision, len(pairs), furthest, nearest)
@@ -176,14 +192,10 @@ def _text_limits(bundle: Bundle, spec: GraphSpec) -> tuple[int, int]:
     return tokenizer.get_vocab_size(), tower_of_text.max_length
 
 
-def _distance(found: Arrays, expected: Arrays) -> tuple[float, float]:
-    """Largest difference and smallest cosine over all outputs."""
-    differences, cosines = [], []
-    for name, wanted in expected.items():
-        got = found[name][tuple(slice(size) for size in wanted.shape)]
-        differences.append(float(np.abs(got - wanted).max()))
-        cosines.append(float(_cosines(got, wanted).min()))
-    return float(np.max(differences)), float(np.min(cosines))
+def _differences(
+    got: Float32[np.ndarray, "*axes D"], wanted: Float32[np.ndarray, "*axes D"]
+) -> Float32[np.ndarray, "*axes D"]:
+    return np.abs(got - wanted) / np.maximum(np.abs(wanted).max(axis=-1, keepdims=True), np.float32(1))
 
 
 def _cosines(a: Float32[np.ndarray, "*axes D"], b: Float32[np.ndarray, "*axes D"]) -> Float32[np.ndarray, "*axes"]:

@@ -25,7 +25,15 @@ import open_clip  # noqa: E402
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg  # noqa: E402
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer  # noqa: E402
 
-__all__ = ["CLIP", "EnglishTextTower", "ResidualAttentionBlock", "VisionTransformer", "build_clip", "clip_config"]
+__all__ = [
+    "CLIP",
+    "EnglishTextTower",
+    "ResidualAttentionBlock",
+    "VisionTransformer",
+    "build_clip",
+    "clip_config",
+    "open_clip",
+]
 
 
 def clip_config(architecture: str) -> ClipConfig:

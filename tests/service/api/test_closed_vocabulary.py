@@ -118,6 +118,28 @@ async def test_what_a_classifier_cannot_answer_is_refused_before_it_costs_anythi
     assert engine.reader.paths == []
 
 
+@pytest.mark.parametrize("num_logits", [2, 4])
+async def test_logits_of_another_number_of_classes_are_refused(run_service: RunService, num_logits: int) -> None:
+    engine = FakeEngine(FakeVideoEncoder(logits=np.zeros((1, num_logits), dtype=np.float32)), chinese=None)
+    async with run_service(engine, manifest=CLASSIFIER) as service:
+        responses = [await ask(service) for _ in range(2)]
+    problem = responses[0].json()
+    assert (problem["status"], problem["type"]) == (503, "urn:duoact:problem:encoder-unavailable")
+    assert problem["detail"] == (
+        f"the encoder answers each view with (1, {num_logits}), but the bundle has (1, 3) rows and classes; check the "
+        "model that it runs"
+    )
+    # What was refused is not kept.
+    assert (responses[1].status_code, engine.video.num_calls) == (503, 2)
+
+
+async def test_features_of_another_number_than_the_bundles_are_refused(run_service: RunService) -> None:
+    async with run_service(FakeEngine(FakeVideoEncoder(pools=True))) as service:
+        response = await ask(service, labels='["moving left"]')
+    assert response.status_code == 503
+    assert "with (1, 16), but the bundle has (4, 16) features and dimensions" in response.json()["detail"]
+
+
 async def test_bundle_says_that_its_vocabulary_is_closed(run_service: RunService) -> None:
     async with run_service(build_engine(), manifest=CLASSIFIER) as service:
         manifest = (await service.client.get("/bundle")).json()

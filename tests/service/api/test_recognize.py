@@ -135,6 +135,19 @@ async def test_stored_label_set_costs_no_encoding(service: Service) -> None:
     assert service.engine.english.batches == []
 
 
+async def test_builtin_label_set_without_a_stored_bank_is_embedded_once(run_service: RunService) -> None:
+    fields = {"label_set": "hmdb51", "lambda": "0.5", "strict": "true", "top_k": "51"}
+    found = []
+    for _ in range(2):
+        async with run_service() as service:
+            for _ in range(2):
+                response = await service.client.post("/recognize", files=VIDEO, data=fields)
+                found.append(response.json()["cache"]["labels"])
+    assert found == [{"hits": 0, "misses": 102}] + [{"hits": 102, "misses": 0}] * 3
+    ranked = {row["label"]["en"]: row["label"]["zh"] for row in response.json()["predictions"]}
+    assert (len(ranked), ranked["climb stairs"]) == (51, "爬楼梯")
+
+
 async def test_second_question_about_a_video_is_answered_from_the_caches(service: Service) -> None:
     first, second = await answer_of(service), await answer_of(service)
     assert second["cache"] == {"video": "hit", "labels": {"hits": 6, "misses": 0}}

@@ -1,6 +1,7 @@
 """The canary notices every kind of wrong answer, and towers pass none of them on."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ async def test_rounding_of_the_precision_is_allowed(precision: Precision, noise:
 async def test_wrong_answer_is_noticed(precision: Precision, features: np.ndarray, message: str) -> None:
     with pytest.raises(EncoderUnavailableError, match=message):
         await canary(features, precision=precision).check()
+
+
+@pytest.mark.parametrize(("departure", "passes"), [(0.015, True), (0.025, False)])
+async def test_logits_are_judged_by_the_largest_of_their_row(departure: float, passes: bool) -> None:
+    logits = np.array([[[20.0, -3.0, 1.0]], [[0.5, 20.0, -20.0]]], dtype=np.float32)
+    graph = AnsweringGraph({"frame_features": logits + np.float32(departure)})
+    checked = Canary({**GOLDEN, "frame_features": logits}, graphs={"video_encoder": graph}).check()
+    with nullcontext() if passes else pytest.raises(EncoderUnavailableError, match=r"by 1\.25e-03; at most 0\.001"):
+        await checked
 
 
 async def test_missing_output_is_noticed() -> None:

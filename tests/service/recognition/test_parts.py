@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.contract.decode import VideoInfo
 from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, NotFoundError, QueueFullError
-from service.contract.labels import Label
+from service.contract.labels import Label, LabelTable
 from service.contract.scoring import Scores
 from service.contract.views import ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
@@ -138,12 +138,14 @@ def test_thumbnails_show_the_centre_crop(local_frames: tuple[int, ...]) -> None:
 
 
 def test_bundle_hides_a_builtin_set_of_the_same_name_and_translates_first() -> None:
-    sets = LabelSets(bundle={"x": (Label("run", "跑"),)}, builtin={"x": (Label("run", "奔"),), "y": (Label("go"),)})
+    builtin = {"x": LabelTable((Label("run", "奔"),), ("Running",)), "a": LabelTable((Label("go up"),), ("GoUp",))}
+    sets = LabelSets(bundle={"x": (Label("run", "跑"),)}, builtin=builtin)
     assert [(found.name, found.source, found.languages) for found in sets.all()] == [
         ("x", "bundle", ("en", "zh")),
-        ("y", "built-in", ("en",)),
+        ("a", "built-in", ("en",)),
     ]
     assert sets.dictionary.complete(Label("RUN")) == Label("RUN", "跑")
+    assert sets.dictionary.complete(Label("running")) == Label("running", "奔")
 
 
 def test_unknown_label_set_names_the_others() -> None:

@@ -1,6 +1,7 @@
 """Reports of figures made up for the purpose: means, deviations, gaps, the paper's column and the plot."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from training.ablation.variants import PaperAccuracy, Table, Variant, full
 from training.data.annotations import VideoData
 from training.evaluation.protocols import PROTOCOLS
 
-BILINGUAL = Variant(name="both", title="+ Chinese", change=full, hmdb51=PaperAccuracy(73.2, 93.6))
-ENGLISH = Variant(name="one", title="English", change=full, ucf101=PaperAccuracy(81.8))
+BILINGUAL = Variant(name="both", title="+ Chinese", change=full, paper={"HMDB51": PaperAccuracy(73.2, 93.6)})
+ENGLISH = Variant(name="one", title="English", change=full, paper={"UCF101": PaperAccuracy(81.8)})
 MISSING = Variant(name="none", title="not run", change=full)
 TABLE = Table(name="made_up", source="Table 0", title="Made up", variants=(BILINGUAL, ENGLISH, MISSING), note="A note.")
 
@@ -33,10 +34,10 @@ def accuracy(reading: str, *, top1: float, pairs: float | None = 0.75) -> dict[s
     return {"reading": reading, "fusion_lambda": 0.5, "top1": top1, "top5": 1.0, "pairs": pairs}
 
 
-def write_run(folder: Path, *, accuracies: list[dict[str, Any]], value: float = 0.5) -> None:
+def write_run(folder: Path, *, accuracies: list[dict[str, Any]], value: float | None = 0.5) -> None:
     (folder / "evaluation").mkdir(parents=True)
     evaluation = {"num_videos": 40, "views": "1x1", "hardware": "abacus", "accuracies": accuracies,
-                  "fusion": {"value": value, "chosen": "so"}}  # fmt: skip
+                  "fusion": None if value is None else {"value": value, "chosen": "so"}}  # fmt: skip
     (folder / "evaluation" / "open_vocabulary.json").write_text(json.dumps(evaluation), encoding="utf-8")
     (folder / "model.json").write_text(json.dumps({"trainable_parameters": 1234, "gmacs_per_view": 0.25}))
     record = {"step": 1, "num_steps": 3, "epoch": 0, "loss": 1.0, "loss_en": 1.0, "loss_zh": None,
@@ -94,6 +95,7 @@ def test_head_and_foot_say_how_the_figures_came_about(tmp_path: Path) -> None:
         "| variant | seeds | English top-1 | top-5 | Chinese top-1 | top-5 | fused top-1 | top-5 | pairs | lambda | "
         "trainable | GMACs | ms/step | paper HMDB51 | paper UCF101 |",
     ]
+    assert "closed" not in text
     assert text.endswith("A note.\n\n## Failed\n\n- none, seed 4: RunError: too bad\n")
 
 
@@ -120,6 +122,21 @@ def test_report_is_written_whole_however_little_there_is(tmp_path: Path, table: 
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["table"] == table.name
     with Image.open(tmp_path / "report.png") as picture:
         assert min(picture.size) > 300
+
+
+def test_closed_classes_stand_under_fused_beside_the_figures_of_their_data_set(tmp_path: Path) -> None:
+    sure = Variant(name="sure", title="classes", change=full, paper={"SSv1": PaperAccuracy(59.4)})
+    own = ablation(tmp_path, replace(TABLE, variants=(sure,), data_sets=("SSv1",)))
+    write_run(tmp_path / "sure" / "seed0", accuracies=[accuracy("classes", top1=0.75)], value=None)
+    text = render_markdown(own, collect_results(own))
+    assert "| ms/step | paper SSv1 |\n" in text
+    assert "\n| classes | 0 | – | – | – | – | 75.0 | 100.0 | 75.0 | – | 1,234 | 0.25 | 500 | 59.4 |\n" in text
+    assert (
+        "\n\nA closed set of classes is read in no language: its top-1 and top-5 stand under fused.\n\nA note." in text
+    )
+    (variant,) = describe_results(own, collect_results(own))["variants"]
+    assert variant["paper"] == {"ssv1": {"top1": 59.4, "top5": None, "base": None, "novel": None}}
+    assert variant["accuracies"]["fused_top1"] == {"mean": 0.75, "deviation": None}
 
 
 def test_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.training.fine_tuned import FINE_TUNING, PROMPTED, VL_PROMPTS
+from tests.training.side import SIDE_MODEL
 from tests.training.tiny import RECIPE, write_tiny_backbone, write_tiny_data
 from training.ablation.locks import lock_if_free
 from training.ablation.plan import Ablation, PlannedRun, list_runs, open_ablation
@@ -199,6 +200,22 @@ def test_prompts_wait_for_the_towers_they_start_from(start_chain: Open, run: Cal
     num_failed, said = run(start_chain(), only=("prompting",))
     assert num_failed == 1
     assert "prompting, seed 0 starts from the towers of full, whose run of this seed is not done; run that" in said
+
+
+def test_closed_classes_are_counted_measured_and_found_done(start: Open, run: Callable[..., tuple[int, str]]) -> None:
+    small = replace(find_table("tds_methods"), variants=find_table("tds_methods").variants[-2:])
+    recipe = replace(RECIPE, model=SIDE_MODEL, fit=replace(RECIPE.fit, num_epochs=1))
+    ablation = replace(start(), table=small, recipe=recipe)
+    num_failed, said = run(ablation)
+    assert num_failed == 0, said
+    assert "(classes)" in said
+    config = json.loads((ablation.directory / "tds_closed" / "seed0" / "config.json").read_text(encoding="utf-8"))
+    assert config["model"]["side"]["num_classes"] == 3
+    opened, closed = collect_results(ablation)
+    assert [each.accuracy("English", measure="top1") is None for each in (opened, closed)] == [False, True]
+    assert closed.accuracy("fused", measure="top1") is not None
+    assert [each.runs[0].is_closed for each in (opened, closed)] == [False, True]
+    assert run(ablation)[1].count("was done before") == 2
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from service.contract.labels import Label, read_label_file
 from training.data.annotations import Annotation
-from training.data.split_files import SplitFile, join_splits, read_classes, read_split_list, write_video_tables
+from training.data.split_files import SplitFile, join_splits, read_split_list, write_video_tables
 from training.errors import DataError
 
 LISTS = Path(__file__).parents[4] / "shared" / "labels"
@@ -15,35 +15,6 @@ LISTS = Path(__file__).parents[4] / "shared" / "labels"
 def write(path: Path, *lines: str, end: str = "\n") -> Path:
     path.write_bytes("".join(line + end for line in lines).encode())
     return path
-
-
-def test_classes_are_read_by_their_ids_whatever_ends_the_lines(tmp_path: Path) -> None:
-    table = write(tmp_path / "labels.csv", "id,name", "1,kick", '0,"open, close"', "", end="\r\n")
-    assert read_classes(table) == ("open, close", "kick")
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        (["name,id"], r"labels.csv must start with the header 'id,name', not 'name,id'"),
-        ([], r"must start with the header 'id,name', not ''"),
-        (["id,name", "0,open, close"], r"row \['0', 'open', ' close'\] must be an id and a name; quote a name"),
-        (["id,name", "zero,kick"], r"row \['zero', 'kick'\] must be an id and a name"),
-        (["id,name", "0,kick", "0,run"], "id 0 is given to 'kick' and to 'run'; renumber one"),
-        (["id,name", "0,kick", "3,run", "5,jump"],
-         "ids must count from 0 without gaps, but 1, 2, 4 are missing; beyond 2 are 3 'run', 5 'jump'. Complete or"),
-        (["id,name", "1,kick"], "but 0 are missing; beyond 0 are 1 'kick'"),
-        (["id,name", "0,kick", "1,run", "2,Kick"], "names must differ, but these do not: 0 'kick', 2 'Kick'"),
-    ],
-)  # fmt: skip
-def test_wrong_class_tables_are_refused(tmp_path: Path, lines: list[str], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_classes(write(tmp_path / "labels.csv", *lines))
-
-
-def test_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels.csv cannot be read as UTF-8 text: .*No such file"):
-        read_classes(tmp_path / "labels.csv")
 
 
 def test_list_keeps_blanks_in_paths(tmp_path: Path) -> None:
@@ -57,7 +28,7 @@ def test_list_keeps_blanks_in_paths(tmp_path: Path) -> None:
         ([], r"val.txt lists no video; give one '<path> <label id>' a line"),
         (["a.avi 0", "b.avi"], r"val.txt line 2 is 'b.avi'; expected '<path> <label id>'"),
         (["a.avi zero"], "line 1 is 'a.avi zero'; expected"),
-        (["a.avi 2"], "line 1: label id 2 is beyond the 2 classes of the table, 0 to 1"),
+        (["a.avi 2"], "line 1: label id 2 is not among the 2 classes of the table, 0 to 1"),
         (["../a.avi 1"], "line 1: video '../a.avi' must be a path inside the data folder"),
     ],
 )
@@ -72,13 +43,29 @@ def test_splits_are_joined_by_the_names_of_their_classes(tmp_path: Path) -> None
         write(tmp_path / "n.csv", "id,name", "0,wave"),
     )
     train, test = write(tmp_path / "train.txt", "1.avi 1"), write(tmp_path / "test.txt", "2.avi 0")
-    labels, annotations = join_splits(
+    classes, annotations = join_splits(
         [SplitFile("train", train, base), SplitFile("test", test, base), SplitFile("novel", test, novel)]
     )
-    assert [label.en for label in labels] == ["run", "kick", "wave"]
+    assert classes == ("run", "kick", "wave")
     assert annotations == (
         Annotation("1.avi", 1, "train"), Annotation("2.avi", 0, "test"), Annotation("2.avi", 2, "novel"),
     )  # fmt: skip
+
+
+def test_lists_may_count_frames_and_classes_from_one(tmp_path: Path) -> None:
+    table = write(tmp_path / "classes.txt", "1 run", "2 kick", end="\r\n")
+    videos = write(tmp_path / "val_rgb.txt", "85 46 2", "17 53 053 1")
+    assert join_splits([SplitFile("val", videos, table)]) == (
+        ("run", "kick"), (Annotation("85", 1, "val"), Annotation("17 53", 0, "val")),
+    )  # fmt: skip
+    write(videos, "85 46 0")
+    with pytest.raises(DataError, match="line 1: label id 0 is not among the 2 classes of the table, 1 to 2"):
+        join_splits([SplitFile("val", videos, table)])
+
+
+def test_list_with_a_numbered_path_and_one_without_is_a_list_of_videos(tmp_path: Path) -> None:
+    file = write(tmp_path / "val.txt", "clip 7 1", "b.avi 0")
+    assert read_split_list(file, num_labels=2) == (("clip 7", 1), ("b.avi", 0))
 
 
 def test_list_in_another_order_than_its_classes_is_refused(tmp_path: Path) -> None:
@@ -94,16 +81,18 @@ def test_tables_are_those_of_a_data_folder(tmp_path: Path) -> None:
     labels = (Label("open, close", "开合"), Label("run"))
     write_video_tables(tmp_path, labels=labels, annotations=[Annotation("a b.avi", 1, "test")])
     assert read_label_file(tmp_path / "labels.csv") == labels
+    write_video_tables(tmp_path, labels=labels, annotations=[Annotation("a b.avi", 1, "test")], originals=["OC", "R"])
+    assert (tmp_path / "labels.csv").read_text() == 'id,en,zh,original\n0,"open, close",开合,OC\n1,run,,R\n'
     assert (tmp_path / "annotations.csv").read_text() == "video,label_id,split\na b.avi,1,test\n"
 
 
 @pytest.mark.skipif(not LISTS.is_dir(), reason="shared/labels is not beside the checkout")
-def test_published_lists_become_labels_in_two_languages() -> None:
+def test_published_lists_are_joined_unless_their_orders_differ() -> None:
     file = SplitFile(
         "train", LISTS / "vificlip_splits/ucf_train1_few_shot_2.txt", LISTS / "vificlip/ucf_101_labels.csv"
     )
-    labels, annotations = join_splits([file])
-    assert (len(labels), len(annotations)) == (101, 202)
+    classes, annotations = join_splits([file])
+    assert (len(classes), len(annotations)) == (101, 202)
     faulty = SplitFile("test", LISTS / "vificlip_splits/hmdb_val1.txt", LISTS / "vificlip/hmdb_51_labels.csv")
     with pytest.raises(DataError, match="number 4 classes differently: 20 is 'kick ball', but 30 of its 30 videos say"):
         join_splits([faulty])

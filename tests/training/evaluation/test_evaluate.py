@@ -51,6 +51,16 @@ def test_report_states_its_circumstances(run_dir: Path, data: VideoData) -> None
     assert (run_dir / "evaluation" / "open_vocabulary.md").read_text(encoding="utf-8") == render_markdown(report)
 
 
+def test_report_tells_the_official_split_and_its_cost(run_dir: Path, data: VideoData) -> None:
+    own = replace(data, split_number=2)
+    report = evaluate(run_dir, data=own, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
+    assert report.split_number == 2
+    assert report.seconds > 0
+    assert report.peak_memory_bytes > 50 * 1024**2  # Python with torch takes more.
+    assert "- split number: 2\n" in render_markdown(report)
+    assert "split number" not in render_markdown(replace(report, split_number=None))
+
+
 def test_rankings_are_those_of_the_scores(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
     settings = replace(SETTINGS, fusion_lambda=0.3)
     evaluate(run_dir, data=data, protocol=PROTOCOLS["novel_compositions"], settings=settings)

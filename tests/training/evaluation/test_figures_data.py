@@ -9,10 +9,10 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from training.data.motion_shapes import motion_shapes_labels
 from training.errors import DataError
-from training.evaluation.figures.attention_maps import enlarge
 from training.evaluation.figures.confusion import count_confusion, describe_confusion, draw_confusion
 from training.evaluation.figures.lambda_curve import describe_lambda
-from training.evaluation.figures.study import LambdaSweep
+from training.evaluation.figures.panels import enlarge
+from training.evaluation.figures.scored import LambdaSweep
 from training.evaluation.figures.style import LabelGroups, group_labels, label_name
 from training.evaluation.figures.tsne import describe_projection, draw_projections, pool_frames, project
 

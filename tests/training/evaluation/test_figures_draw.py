@@ -36,7 +36,8 @@ def run_dir(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path_fa
 @pytest.fixture(scope="module")
 def drawn(run_dir: Path, data: VideoData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drawn") / "new"
-    assert [each.name for each in draw_figures(run_dir, data=data, settings=SETTINGS, out=out)] == PICTURES
+    figures = draw_figures(run_dir, data=data, settings=SETTINGS, out=out)
+    assert ([each.name for each in figures.pictures], figures.left_out) == (PICTURES, ())
     return out
 
 
@@ -69,6 +70,7 @@ def test_confusion_and_lambda_are_those_of_the_evaluation(drawn: Path, run_dir: 
     report = evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=Settings(num_workers=1))
     confusion, curve = (json.loads((drawn / f"{name}.json").read_text()) for name in ("confusion", "lambda"))
     assert (confusion["split"], confusion["num_videos"], confusion["top1"]) == ("test", 3, report.accuracies[-1].top1)
+    assert report.fusion is not None
     assert confusion["lambda"] == curve["chosen"] == report.fusion.value
     assert (curve["split"], curve["how"]) == ("val", report.fusion.chosen)
     assert curve["lambda"] == [step / 20 for step in range(21)]
@@ -85,8 +87,9 @@ def test_tsne_and_curves_tell_of_every_video_and_step(drawn: Path, run_dir: Path
 def test_english_model_has_no_lambda_to_draw(data: VideoData, frames_cache: Path, tmp_path: Path) -> None:
     backbone = write_tiny_backbone(tmp_path / "backbone", chinese=False)
     run_dir = fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
-    pictures = draw_figures(run_dir, data=data, settings=SETTINGS, out=tmp_path / "figures")
-    assert [each.name for each in pictures] == PICTURES[:-1]
+    drawn = draw_figures(run_dir, data=data, settings=SETTINGS, out=tmp_path / "figures")
+    assert [each.name for each in drawn.pictures] == PICTURES[:-1]
+    assert drawn.left_out == ("lambda.png: the model has no Chinese branch, so that lambda is 1",)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from training.data.splits import NO_OPPOSITE
 from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.protocols import (
     PROTOCOLS,
+    Accuracy,
     Reading,
     best_lambda,
     list_readings,
@@ -36,18 +37,16 @@ def split_of(*label_ids: int) -> EmbeddedSplit:
 
 @pytest.mark.parametrize(("fusion_lambda", "top1"), [(1.0, 0.5), (0.0, 0.5), (0.5, 0.5), (0.55, 0.75)])
 def test_each_reading_has_its_own_top1(fusion_lambda: float, top1: float) -> None:
-    reading = Reading("reading", fusion_lambda, True)
     embedded = split_of(0, 0, 1, 2)
-    scores = score_split(embedded, BANK, config=MODEL, reading=reading)
-    accuracy = measure(scores, embedded, reading=reading, opposites=OPPOSITES)
-    assert accuracy.top1 == top1
-    assert accuracy.top5 == 1.0
+    scores = score_split(embedded, BANK, config=MODEL, reading=Reading("reading", fusion_lambda, True))
+    accuracy = measure(scores, embedded, reading="reading", fusion_lambda=fusion_lambda, opposites=OPPOSITES)
+    assert accuracy == Accuracy("reading", fusion_lambda, top1, 1.0, accuracy.pairs)
 
 
 def test_pairs_are_measured_on_the_score() -> None:
-    embedded, reading = split_of(0, 1), Reading("English", 1.0, True)
-    scores = score_split(embedded, BANK, config=MODEL, reading=reading)
-    assert measure(scores, embedded, reading=reading, opposites=OPPOSITES).pairs == 0.75
+    embedded = split_of(0, 1)
+    scores = score_split(embedded, BANK, config=MODEL, reading=Reading("English", 1.0, True))
+    assert measure(scores, embedded, reading="English", fusion_lambda=1.0, opposites=OPPOSITES).pairs == 0.75
 
 
 def test_lambda_is_the_best_one_on_the_split() -> None:

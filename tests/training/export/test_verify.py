@@ -12,7 +12,7 @@ from service.contract.errors import BundleError
 from service.contract.manifest import file_digest, open_bundle, render_manifest
 from tests.training.export.miniature import build_miniature
 from training.export.engines import cpu_has_bf16
-from training.export.verify import NO_BF16, Record, render_records, verify_bundle
+from training.export.verify import NO_BF16, Record, measure_distance, render_records, verify_bundle
 from training.models.video_clip import VideoCLIP
 
 VIDEO_CASES = ["golden", "batch 1", "batch 3"]
@@ -99,6 +99,17 @@ def test_not_a_number_never_passes() -> None:
     nan = float("nan")
     assert not Record("video_encoder", "torch", "golden", "f32", 1, nan, nan).passed
     assert not Record("video_encoder", "OpenVINO bf16", "golden", "bf16", 1, nan, nan).passed
+
+
+@pytest.mark.parametrize(("size", "departure", "passed"), [(0.5, 2e-4, False), (50.0, 2e-3, True), (50.0, 2e-2, False)])
+def test_departure_is_a_share_of_the_largest_logit_where_that_is_above_one(
+    size: float, departure: float, passed: bool
+) -> None:
+    wanted = {"frame_features": np.array([[[size, -size, 0.0]]], dtype=np.float32)}
+    found = {"frame_features": wanted["frame_features"] + np.float32(departure)}
+    difference, _ = measure_distance(found, wanted)
+    assert difference == pytest.approx(departure / max(size, 1.0), rel=1e-2)
+    assert Record("video_encoder", "torch", "golden", "f32", 1, difference).passed is passed
 
 
 @pytest.mark.parametrize(("cosine", "passed"), [(0.9989, False), (0.9991, True)])

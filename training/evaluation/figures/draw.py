@@ -1,60 +1,93 @@
 """All figures of a run, drawn into one folder."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from training.checkpoint import CONFIG_NAME, read_config
 from training.config import Recipe
 from training.data.annotations import VideoData
+from training.evaluation.figures.activation_maps import collect_activations, draw_activations, map_activations
 from training.evaluation.figures.attention_maps import collect_arrays, draw_attention, map_attention
 from training.evaluation.figures.confusion import count_confusion, describe_confusion, draw_confusion
 from training.evaluation.figures.lambda_curve import describe_lambda, draw_lambda
 from training.evaluation.figures.study import FigureSettings, Study, conduct_study
 from training.evaluation.figures.style import group_labels, save_arrays, save_figure
 from training.evaluation.figures.tsne import describe_projection, draw_projections, pool_frames, project
+from training.models.tds.encoder import SideVideoEncoder
 from training.run_folder import CURVES_NAME, draw_curves, read_records, write_text
 
 FIGURES_NAME = "figures"
 
 
-def draw_figures(run_dir: Path, *, data: VideoData, settings: FigureSettings, out: Path) -> tuple[Path, ...]:
-    """Draw every figure of a run with the data behind it; each file appears whole. Returns the pictures.
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The pictures of a run, and a line for each that does not apply to it, saying why."""
 
-    A model without a Chinese branch has no lambda to choose, and so no ``lambda.png``.
+    pictures: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def draw_figures(run_dir: Path, *, data: VideoData, settings: FigureSettings, out: Path) -> Drawn:
+    """Draw every figure that applies to a run, with the data behind it; each file appears whole.
 
     Raises:
-        SettingError: lambda would be chosen on the split that is shown, or the number of videos is impossible.
+        SettingError: lambda would be chosen on the split that is shown, the number of videos is impossible, or labels
+            lie outside a closed vocabulary.
         RunError: the folder is not a run.
         DataError: the data lacks a split or a label a language, videos do not decode, or they are too few.
     """
     seed = read_config(run_dir / CONFIG_NAME, kind=Recipe).fit.seed
     study = conduct_study(run_dir, data=data, settings=settings)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = [
-        _draw_attention(study, out=out),
+    pictures = (
+        _draw_maps(study, out=out),
         _draw_tsne(study, seed=seed, out=out),
         _draw_confusion(study, out=out),
         _draw_curves(run_dir, out=out),
-    ]
-    if study.sweep is not None:
-        _write_json(describe_lambda(study.sweep, fusion=study.fusion), out / "lambda.json")
-        save_figure(draw_lambda(study.sweep, fusion=study.fusion), out / "lambda.png")
-        pictures.append(out / "lambda.png")
-    return tuple(pictures)
+        _draw_lambda(study, out=out),
+    )
+    return Drawn(
+        pictures=tuple(each for each in pictures if each is not None), left_out=tuple(_say_what_is_left_out(study))
+    )
 
 
-def _draw_attention(study: Study, *, out: Path) -> Path:
-    maps = map_attention(study)
-    save_arrays(collect_arrays(maps), out / "attention.npz")
-    save_figure(draw_attention(maps), out / "attention.png")
+def _say_what_is_left_out(study: Study) -> Iterator[str]:
+    scored = study.scored
+    if isinstance(study.model.video, SideVideoEncoder):
+        yield "attention.png: of a side network, activation.png is drawn in its place"
+        if scored.texts is None:
+            yield "the line of CLIP in activation.png: it reads English, and a class has no English text"
+    elif len(scored.scores.per_video[0].frame_weights[0, 0]) != study.model.config.num_frames:
+        yield "the weights of frames in attention.png: the model pools frames inside its tower"
+    if scored.fusion is None:
+        yield "lambda.png: a closed vocabulary is scored by logits, in no language"
+    elif scored.sweep is None:
+        yield "lambda.png: the model has no Chinese branch, so that lambda is 1"
+
+
+def _draw_maps(study: Study, *, out: Path) -> Path:
+    """Draw what a side network responds to, or where the tower of another model looks."""
+    encoder = study.model.video
+    if isinstance(encoder, SideVideoEncoder):
+        activations = map_activations(study, encoder=encoder)
+        save_arrays(collect_activations(activations), out / "activation.npz")
+        save_figure(draw_activations(activations), out / "activation.png")
+        return out / "activation.png"
+    attention = map_attention(study)
+    save_arrays(collect_arrays(attention), out / "attention.npz")
+    save_figure(draw_attention(attention), out / "attention.png")
     return out / "attention.png"
 
 
 def _draw_tsne(study: Study, *, seed: int, out: Path) -> Path:
-    embedded, labels = study.embedded, study.data.labels
-    features = {"without adapters (frozen CLIP)": study.frozen_embedded.features, "with adapters": embedded.features}
+    embedded, labels = study.scored.embedded, study.scored.labels
+    adapted = "with adapters"
+    if study.model.config.side is not None:
+        adapted = "with the side network, logits" if study.scored.fusion is None else "with the side network"
+    features = {"without adapters (frozen CLIP)": study.frozen_embedded.features, adapted: embedded.features}
     projections = {name: project(pool_frames(own), embedded.label_ids, seed=seed) for name, own in features.items()}
     figures = {name: describe_projection(own) for name, own in projections.items()}
     videos = {"videos": embedded.videos, "label_ids": embedded.label_ids.tolist()}
@@ -65,17 +98,30 @@ def _draw_tsne(study: Study, *, seed: int, out: Path) -> Path:
 
 
 def _draw_confusion(study: Study, *, out: Path) -> Path:
-    labels, split = study.data.labels, study.settings.split
-    predicted = study.scores.ranking[:, 0]
-    confusion = count_confusion(predicted, study.embedded.label_ids, groups=group_labels(labels))
+    scored, split = study.scored, study.settings.split
+    labels, fusion = scored.labels, scored.fusion
+    predicted = scored.scores.ranking[:, 0]
+    confusion = count_confusion(predicted, scored.embedded.label_ids, groups=group_labels(labels))
     described = describe_confusion(confusion, labels=labels)
-    _write_json({"split": split, "lambda": study.fusion.value, **described}, out / "confusion.json")
+    _write_json(
+        {"split": split, "lambda": None if fusion is None else fusion.value, **described}, out / "confusion.json"
+    )
+    how = "closed" if fusion is None else f"λ = {fusion.value:g}"
     title = (
         f"{study.data.name}, split “{split}”: {described['num_videos']} videos, {len(labels)} labels, "
-        f"top-1 {described['top1']:.1%} (λ = {study.fusion.value:g})"
+        f"top-1 {described['top1']:.1%} ({how})"
     )
     save_figure(draw_confusion(confusion, labels=labels, title=title), out / "confusion.png")
     return out / "confusion.png"
+
+
+def _draw_lambda(study: Study, *, out: Path) -> Path | None:
+    sweep, fusion = study.scored.sweep, study.scored.fusion
+    if sweep is None or fusion is None:
+        return None
+    _write_json(describe_lambda(sweep, fusion=fusion), out / "lambda.json")
+    save_figure(draw_lambda(sweep, fusion=fusion), out / "lambda.png")
+    return out / "lambda.png"
 
 
 def _draw_curves(run_dir: Path, *, out: Path) -> Path:

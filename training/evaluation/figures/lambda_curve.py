@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from service.contract.manifest import Lambda
-from training.evaluation.figures.study import LambdaSweep
+from training.evaluation.figures.scored import LambdaSweep
 from training.evaluation.figures.style import BLUE, VERMILION
 
 
