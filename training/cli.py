@@ -81,7 +81,7 @@ def fit_command(
     workers: WorkersOption = 2,
 ) -> None:
     """Fit a recipe's adapters on a data folder."""
-    with clear_errors() as console, show_fit(console) as begin:
+    with clear_errors(is_shared=True) as console, show_fit(console) as begin:
         fit(
             override(find_recipe(recipe), parse_settings(settings or [])),
             data=read_video_data(data),

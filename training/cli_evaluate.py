@@ -15,6 +15,7 @@ from training.evaluation.composite import evaluate_protocol, evaluate_transfer
 from training.evaluation.evaluate import EVALUATION_NAME, Settings, load_protocol_model
 from training.evaluation.protocols import PROTOCOLS, ZERO_SHOT, Protocol
 from training.provenance import choose_fusion
+from training.ranks import read_rank
 
 
 def evaluate_command(  # noqa: PLR0913 - each argument is an option
@@ -36,7 +37,7 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
     workers: WorkersOption = 2,
 ) -> None:
     """Evaluate a run by a protocol; report and rankings go to its folder."""
-    with clear_errors() as console:
+    with clear_errors(is_shared=True) as console:
         chosen = find_protocol(protocol, vanilla=vanilla)
         settings = Settings(
             plan=ViewPlan.parse(views), fusion_lambda=fusion_lambda, select_on=select_on, num_workers=workers
@@ -52,7 +53,8 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
         else:
             evaluate_protocol(run, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen,
                               settings=settings)  # fmt: skip
-        console.print(Markdown((run / EVALUATION_NAME / f"{chosen.name}.md").read_text(encoding="utf-8")))
+        if read_rank() == 0:
+            console.print(Markdown((run / EVALUATION_NAME / f"{chosen.name}.md").read_text(encoding="utf-8")))
 
 
 def find_protocol(name: str, *, vanilla: bool) -> Protocol:

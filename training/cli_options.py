@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.contract.errors import DuoActError
+from training.errors import SettingError
+from training.ranks import count_started, lacks_others, read_rank
 
 EXIT_FAILED = 1
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed, and the message says what to change; 2 arguments that make no sense; 130 "
     "interrupted, 143 terminated, 137 killed: run the same command again, fit with --resume once its run folder has a "
-    "config.json. A bundle is replaced, and a version published, as a whole or not at all."
+    "config.json. A bundle is replaced, and a version published, as a whole or not at all. "
+    "A launcher of several processes ends with 1, whatever the failure."
 )
 
 DataOption = Annotated[Path, typer.Option(help="Folder with labels.csv and annotations.csv.")]
@@ -24,10 +27,36 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that decode v
 
 
 @contextmanager
-def clear_errors() -> Iterator[Console]:
-    """Turn an error that is meant for people into one line and a failure."""
+def clear_errors(*, is_shared: bool = False) -> Iterator[Console]:
+    """Turn an error that is meant for people into one line and a failure.
+
+    Several processes are refused unless they share the command's work. Of them the main one speaks. Errors come from
+    all, as any may be the only one to meet them; those of the others begin with their numbers.
+    """
+    rank = read_rank()
     try:
-        yield Console()
+        _check_launch(is_shared=is_shared)
+        yield Console(quiet=rank > 0)
     except DuoActError as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
+        message = f"process {rank}: {error}" if rank else str(error)
+        Console(stderr=True).print(f"[red]{escape(message)}[/red]", highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from error
+
+
+def _check_launch(*, is_shared: bool) -> None:
+    """Check that a command suits the number of processes that a launcher started; warn where it started too few.
+
+    Raises:
+        SettingError: several processes were started for a command that one does alone.
+    """
+    if not is_shared and (num_started := count_started()) > 1:
+        raise SettingError(
+            f"the launcher started {num_started} processes, but of all commands only fit and evaluate share their "
+            "work; run this one without a launcher"
+        )
+    if is_shared and lacks_others():
+        Console(stderr=True).print(
+            "this process works alone: accelerate starts one with --cpu, or on less than two GPUs, however many are "
+            "asked for. For several on CPUs set ACCELERATE_USE_CPU=true and launch with --multi_gpu, without --cpu",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip

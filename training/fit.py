@@ -32,6 +32,7 @@ from training.errors import RunError, SettingError
 from training.losses import Texts, prepare_texts
 from training.models.video_clip import VideoCLIP
 from training.optim import learning_rate_factor
+from training.ranks import join_launch
 from training.run_folder import (
     StepRecord,
     append_record,
@@ -72,11 +73,12 @@ def fit(
 
     Raises:
         RunError: the run folder is taken, or does not hold this run; or there is no backbone to start from.
-        SettingError: the recipe has another number of classes than the data has labels.
+        SettingError: the recipe has another number of classes than the data has labels; or the launcher is of no use,
+            see ``ranks.join_launch``.
         DataError: the data cannot be trained on.
         DivergenceError: a loss or a gradient is not finite; the weights of the last checkpoint are kept.
     """
-    accelerator = Accelerator()
+    accelerator = join_launch()
     recipe = _open_run(recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume,
                        accelerator=accelerator)  # fmt: skip
     torch.manual_seed(recipe.fit.seed)

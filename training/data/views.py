@@ -24,13 +24,23 @@ _NUM_NAMED = 5
 Views = UInt8[np.ndarray, "V *frames S S 3"]
 
 
+class BrokenVideosError(DataError):
+    """Videos that do not decode; ``problems`` has a sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Name the first of them."""
+        named = "; ".join(problems[:_NUM_NAMED])
+        super().__init__(f"{len(problems)} videos do not decode: {named}; repair them or remove their annotations")
+        self.problems = tuple(problems)
+
+
 def read_all_views(
     videos: Sequence[Path], *, preprocessing: Preprocessing, sampling: Sampling, plan: ViewPlan, num_workers: int
 ) -> Iterator[Views]:
     """Read the views of videos, in their order.
 
     Raises:
-        DataError: at the end, if videos do not decode; they are named.
+        BrokenVideosError: at the end, if videos do not decode.
     """
     read = partial(_read, preprocessing=preprocessing, sampling=sampling, plan=plan)
     problems: list[str] = []
@@ -44,8 +54,7 @@ def read_all_views(
                 elif not problems:
                     yield views
     if problems:
-        named = "; ".join(problems[:_NUM_NAMED])
-        raise DataError(f"{len(problems)} videos do not decode: {named}; repair them or remove their annotations")
+        raise BrokenVideosError(problems)
 
 
 def _read(video: Path, *, preprocessing: Preprocessing, sampling: Sampling, plan: ViewPlan) -> Views | str:

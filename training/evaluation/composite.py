@@ -20,6 +20,7 @@ from training.evaluation.evaluate import EVALUATION_NAME, Settings, check_settin
 from training.evaluation.protocols import ZERO_SHOT, Protocol
 from training.evaluation.report import Report
 from training.evaluation.summary import Summary, write_summary
+from training.ranks import join_launch
 from training.run_folder import DATA_NAME
 
 _NUM_NAMED = 5
@@ -53,7 +54,8 @@ def evaluate_protocol(run_dir: Path, *, data: VideoData, protocol: Protocol, set
     carried = replace(settings, fusion_lambda=fusion.value, chosen=fusion.chosen) if fusion is not None else settings
     novel = evaluate(run_dir, data=keep_labels(data, novel_labels), protocol=novel_part, settings=carried)
     summary = Summary(protocol=protocol.name, model=protocol.model, rule="harmonic mean", parts=(base, novel))
-    write_summary(run_dir / EVALUATION_NAME, summary)
+    if join_launch().is_main_process:
+        write_summary(run_dir / EVALUATION_NAME, summary)
     return summary
 
 
@@ -87,7 +89,8 @@ def evaluate_transfer(
         for split in splits
     )
     summary = Summary(protocol=protocol.name, model=protocol.model, rule="mean", parts=parts)
-    write_summary(run_dir / EVALUATION_NAME, summary)
+    if join_launch().is_main_process:
+        write_summary(run_dir / EVALUATION_NAME, summary)
     return summary
 
 

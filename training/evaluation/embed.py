@@ -1,6 +1,7 @@
 """Embedding the videos of a split and the labels of a data set; videos are decoded and cut exactly as in the service.
 
-Frame features are cached by the content of the videos and of the video tower's weights.
+Frame features are cached by the content of the videos and of the video tower's weights. Several processes share the
+videos of a split: each decodes and encodes its own, and all read the features of all from the cache.
 """
 
 import hashlib
@@ -20,10 +21,13 @@ from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
 from training.data.frame_folders import digest_video
 from training.data.splits import select_split
-from training.data.views import read_all_views
+from training.data.views import BrokenVideosError, read_all_views
 from training.errors import DataError
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
+from training.ranks import Team, interleave
+
+_ALONE = Team()
 
 
 @dataclass(frozen=True)
@@ -36,34 +40,60 @@ class EmbeddedSplit:
 
 
 def embed_split(
-    model: VideoCLIP, *, data: VideoData, split: str, plan: ViewPlan, cache_dir: Path, num_workers: int
+    model: VideoCLIP,
+    *,
+    data: VideoData,
+    split: str,
+    plan: ViewPlan,
+    cache_dir: Path,
+    num_workers: int,
+    team: Team = _ALONE,
 ) -> EmbeddedSplit:
     """Encode all videos of a split, or read their features from the cache.
+
+    All processes of a team call this alike, and see the same ``cache_dir``.
 
     Raises:
         DataError: no such split, or videos that do not decode; those are named.
     """
     annotations = select_split(data, split)
     videos = [data.path_of(each) for each in annotations]
-    features = embed_videos(model, videos=videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers)
+    features = embed_videos(model, videos=videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers,
+                            team=team)  # fmt: skip
     label_ids = np.array([each.label_id for each in annotations])
     return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, features)
 
 
 def embed_videos(
-    model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, cache_dir: Path, num_workers: int
+    model: VideoCLIP,
+    *,
+    videos: Sequence[Path],
+    plan: ViewPlan,
+    cache_dir: Path,
+    num_workers: int,
+    team: Team = _ALONE,
 ) -> Float32[np.ndarray, "N V K D"]:
     """Encode videos, or read their features from the cache.
 
     Raises:
-        DataError: videos do not decode; they are named.
+        DataError: videos do not decode; they are named, those of other processes of the team too.
     """
-    path = cache_dir / f"{_key(model, videos=videos, plan=plan)}.npy"
-    if not path.is_file():
+    digests = interleave(team.gather([digest_video(video) for video in team.take(videos)]))
+    path = cache_dir / f"{_key(model, digests=digests, plan=plan)}.npy"
+    # The main process decides, as a file may appear between two looks.
+    if not team.hear(path.is_file()):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".partial.npy")
-        np.save(unfinished, _encode(model, videos=videos, plan=plan, num_workers=num_workers))
-        unfinished.replace(path)
+        problems: tuple[str, ...] = ()
+        try:
+            _write_share(_share_path(path, team.rank), model, videos=team.take(videos), plan=plan,
+                         num_workers=num_workers, team=team)  # fmt: skip
+        except BrokenVideosError as error:
+            problems = error.problems
+        if broken := [problem for share in team.gather(problems) for problem in share]:
+            raise BrokenVideosError(broken)
+        if team.is_main:
+            _join_shares(path, num_shares=min(team.size, len(videos)))
+        team.wait()
     features: Float32[np.ndarray, "N V K D"] = np.load(path)
     return features
 
@@ -80,9 +110,39 @@ def embed_complete_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBan
     return embed_labels(model, labels, with_chinese=needs_chinese)
 
 
+def _share_path(path: Path, rank: int) -> Path:
+    return path.with_suffix(f".{rank}.partial.npy")
+
+
+def _write_share(
+    path: Path, model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, num_workers: int, team: Team
+) -> None:
+    """Write the features of this process's videos; one without any writes nothing."""
+    if videos:
+        np.save(path, _encode(model, videos=videos, plan=plan, num_workers=num_workers, shows_progress=team.is_main))
+
+
+def _join_shares(path: Path, *, num_shares: int) -> None:
+    """Make the file of all features from those of the shares, without holding them in memory."""
+    paths = [_share_path(path, rank) for rank in range(num_shares)]
+    if num_shares == 1:
+        paths[0].replace(path)
+        return
+    shares = [np.load(each, mmap_mode="r") for each in paths]
+    shape = (sum(map(len, shares)), *shares[0].shape[1:])
+    unfinished = path.with_suffix(".partial.npy")
+    features = np.lib.format.open_memmap(unfinished, mode="w+", dtype=shares[0].dtype, shape=shape)
+    for rank, share in enumerate(shares):
+        features[rank::num_shares] = share
+    features.flush()
+    unfinished.replace(path)
+    for each in paths:
+        each.unlink()
+
+
 @torch.inference_mode()
 def _encode(
-    model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, num_workers: int
+    model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan, num_workers: int, shows_progress: bool
 ) -> Float32[np.ndarray, "N V K D"]:
     """Decode in other processes and encode in this one, a bounded number of videos at a time."""
     model.eval()
@@ -95,12 +155,12 @@ def _encode(
         plan=plan,
         num_workers=num_workers,
     )
-    for own in track(views, total=len(videos), description="embedding videos"):
+    for own in track(views, total=len(videos), description="embedding videos", disable=not shows_progress):
         features.append(model.encode_video(torch.from_numpy(own).to(device)).float().cpu().numpy())
     return np.stack(features)
 
 
-def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
+def _key(model: VideoCLIP, *, digests: Sequence[str], plan: ViewPlan) -> str:
     """Name the features after all that decides them."""
     digest = hashlib.sha256()
     for name, tensor in model.video.state_dict().items():
@@ -115,5 +175,5 @@ def _key(model: VideoCLIP, *, videos: Sequence[Path], plan: ViewPlan) -> str:
     if config.side is not None:
         # Weights of equal shapes mean other features where the stem pads, or weighs differences, otherwise.
         settings.append(asdict(config.side))
-    digest.update(json.dumps([*settings, *(digest_video(video) for video in videos)]).encode())
+    digest.update(json.dumps([*settings, *digests]).encode())
     return digest.hexdigest()[:16]

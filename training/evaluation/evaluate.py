@@ -35,6 +35,7 @@ from training.evaluation.protocols import (
 )
 from training.evaluation.report import Report, rank_videos, write_report
 from training.models.video_clip import VideoCLIP
+from training.ranks import join_launch, team_of
 
 EVALUATION_NAME = "evaluation"
 NUM_RANKED = 10
@@ -57,13 +58,17 @@ class Settings:
 def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings) -> Report:
     """Evaluate a run and write the report and the rankings into its folder.
 
+    The processes of a launch share the videos. Each scores all of them; the main one writes, with its own memory.
+
     Raises:
         SettingError: lambda would be chosen on the split that is reported or on one without videos, or lies outside
-            [0, 1]; or the vocabulary is closed, and lambda is given or a label of the split is no class.
+            [0, 1]; the vocabulary is closed, and lambda is given or a label of the split is no class; or the launcher
+            is of no use, see ``ranks.join_launch``.
         RunError: the folder is not a run.
         DataError: the data lacks a split, or a video does not decode.
     """
     started = time.perf_counter()
+    team = team_of(join_launch())
     directory = run_dir / EVALUATION_NAME
     model = load_protocol_model(run_dir, protocol=protocol)
     embed = partial(
@@ -73,6 +78,7 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         plan=settings.plan,
         cache_dir=directory / "features",
         num_workers=settings.num_workers,
+        team=team,
     )
     if model.config.is_closed:
         refuse_lambda(settings.fusion_lambda)
@@ -82,8 +88,9 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         scored = _compare_split(embed, model, data=data, protocol=protocol, settings=settings)
     report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
     report = replace(report, seconds=round(time.perf_counter() - started, 1), peak_memory_bytes=read_peak_memory())
-    rankings = rank_videos(scored.scores, scored.embedded, labels=scored.labels, top_k=NUM_RANKED)
-    write_report(directory / protocol.folder, report, rankings=rankings)
+    if team.is_main:
+        rankings = rank_videos(scored.scores, scored.embedded, labels=scored.labels, top_k=NUM_RANKED)
+        write_report(directory / protocol.folder, report, rankings=rankings)
     return report
 
 
