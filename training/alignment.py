@@ -5,7 +5,6 @@ OpenAI's: fused, they would add noise. Parallel labels tell: a text must find it
 labels, in both directions. Videos, where there are any, tell what matters itself.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.contract.labels import Label
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
+from training.data.texts import render_json, write_text
 from training.errors import DataError, SettingError
 from training.evaluation.embed import embed_complete_labels, embed_split
 from training.evaluation.metrics import retrieval_ranks, top_k_accuracy
@@ -24,7 +24,6 @@ from training.evaluation.protocols import UNTUNED_LAMBDA, Reading, score_split
 from training.export.description import tower_digest
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
-from training.run_folder import write_text
 
 # Half of all labels must find their translation first, in both directions, among enough labels for that to mean
 # something: of 20, chance finds one.
@@ -188,7 +187,7 @@ def digest_towers(model: VideoCLIP) -> dict[str, str]:
 def write_alignment(path: Path, report: AlignmentReport) -> None:
     """Write a report as JSON; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text=json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n")
+    write_text(path, text=render_json(asdict(report)))
 
 
 def read_alignment(path: Path) -> AlignmentReport:

@@ -28,9 +28,10 @@ from training.checkpoint import (
     render_config,
 )
 from training.config import Recipe
+from training.data.texts import render_json, write_text
 from training.errors import RunError
 from training.models.video_clip import Tokenizers
-from training.run_folder import DATA_NAME, write_text
+from training.run_folder import DATA_NAME
 
 BRIDGE_NAME = "bridge.json"
 
@@ -80,6 +81,6 @@ def _write_bridged(source: Path, target: Path) -> Path:
         "training_data": json.loads((source / DATA_NAME).read_text(encoding="utf-8")),
         "step": int(latest_checkpoint(source).name),
     }
-    write_text(target / BRIDGE_NAME, text=json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
+    write_text(target / BRIDGE_NAME, text=render_json(origin))
     write_text(target / SIZES_NAME, text=render_config(towers.config))
     return target

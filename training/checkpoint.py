@@ -27,6 +27,7 @@ from service.contract.labels import Label, read_label_file
 from service.contract.manifest import Preprocessing
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.config import BackboneConfig, ModelConfig, Recipe
+from training.data.texts import render_json
 from training.errors import RunError
 from training.models.builders import build_model
 from training.models.video_clip import Tokenizers, VideoCLIP
@@ -255,24 +256,29 @@ def load_strictly(module: nn.Module, tensors: Tensors, *, source: str) -> None:
     Raises:
         RunError: names every missing, unexpected and misshapen tensor.
     """
-    expected = module.state_dict()
-    shapes = [f"{name} is {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}" for name, tensor in expected.items()
-              if name in tensors and tensors[name].shape != tensor.shape]  # fmt: skip
+    if misfits := describe_misfits(tensors, expected=module.state_dict()):
+        raise RunError(f"{source} does not fit the model. {misfits}")
+    module.load_state_dict(dict(tensors))
+
+
+def describe_misfits(tensors: Tensors, *, expected: Tensors) -> str:
+    """Name every missing, unexpected and misshapen tensor, if there are any; ``expected`` may be without values."""
     problems = {
         "missing": sorted(set(expected) - set(tensors)),
         "unexpected": sorted(set(tensors) - set(expected)),
-        "of another shape": shapes,
+        "of another shape": [
+            f"{name} is {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
+            for name, tensor in expected.items()
+            if name in tensors and tensors[name].shape != tensor.shape
+        ],
     }
-    if any(problems.values()):
-        sentence = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
-        raise RunError(f"{source} does not fit the model. {sentence}")
-    module.load_state_dict(dict(tensors))
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
 
 
 def render_config(config: object) -> str:
     """Render a config as JSON text with a final newline."""
     values = TypeAdapter(type(config)).dump_python(config, mode="json")
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    return render_json(values)
 
 
 def read_config(path: Path, *, kind: type[Config]) -> Config:

@@ -1,6 +1,5 @@
 """The command `duoact-train cost`: what training takes in memory and time."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,9 +8,9 @@ import typer
 from training.cli_options import SetOption, clear_errors
 from training.config import FitConfig, Recipe
 from training.cost import compare_costs, render_costs
+from training.data.texts import render_json, write_text
 from training.model_card import configure_method
 from training.overrides import override, parse_settings
-from training.run_folder import write_text
 
 
 def cost_command(
@@ -36,5 +35,5 @@ def cost_command(
         )
         report = compare_costs(override(recipe, parse_settings(settings or [])), num_steps=steps)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, text=json.dumps(report, indent=2) + "\n")
+        write_text(out, text=render_json(report))
         console.print(render_costs(report))

@@ -1,15 +1,14 @@
 """The command `duoact-train label-cost`: what it takes to embed labels with a bundle's text towers."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from training.cli_options import clear_errors
+from training.data.texts import render_json, write_text
 from training.export.label_cost import measure_label_cost, render_label_cost
 from training.public_bundle import select_label_sets
-from training.run_folder import write_text
 
 
 def label_cost_command(
@@ -25,5 +24,5 @@ def label_cost_command(
         labels = select_label_sets([label_set])[label_set]
         report = measure_label_cost(bundle, labels, num_repeats=repeats, num_threads=threads)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, text=json.dumps(report.to_json(), ensure_ascii=False, indent=2) + "\n")
+        write_text(out, text=render_json(report.to_json()))
         console.print(render_label_cost(report))

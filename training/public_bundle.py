@@ -7,6 +7,7 @@ from typing import Any
 
 from service.contract.labels import Label, load_builtin_label_sets
 from service.contract.manifest import Lambda, Provenance
+from service.contract.wording import list_some
 from training.alignment import AlignmentReport, require_evidence
 from training.environment import describe_environment
 from training.errors import SettingError
@@ -17,7 +18,6 @@ from training.models.video_clip import VideoCLIP
 
 RECIPE = "public_weights"
 _RANDOM = "random"
-_MAX_NAMED = 5
 
 
 def build_public_bundle(
@@ -107,8 +107,7 @@ def select_label_sets(names: Iterable[str]) -> dict[str, tuple[Label, ...]]:
 
 def _name(texts: Sequence[str], rows: Sequence[int], what: str) -> Iterator[str]:
     if rows:
-        more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
-        yield f"{', '.join(texts[row] for row in rows[:_MAX_NAMED])}{more}: {what}"
+        yield f"{list_some(rows, render=lambda row: texts[row])}: {what}"
 
 
 def _describe(towers: PublicBackbone, model: VideoCLIP, *, evidence: AlignmentReport | None) -> Provenance:

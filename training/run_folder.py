@@ -18,10 +18,9 @@ from matplotlib.figure import Figure
 from service.contract.labels import Label
 from training.checkpoint import CLASSES_NAME, CONFIG_NAME, read_config, render_config
 from training.config import Recipe
-from training.data.annotations import LABELS_NAME, VideoData
+from training.data.annotations import LABELS_NAME, VideoData, label_rows
 from training.data.few_shot import learned_label_ids, select_training_videos
-from training.data.texts import render_rows
-from training.data.texts import write_text as write_text
+from training.data.texts import render_json, render_rows, write_text
 from training.environment import describe_environment
 from training.errors import RunError
 
@@ -69,8 +68,8 @@ def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     check_new(run_dir)
     described = describe_data(data, recipe=recipe)
     run_dir.mkdir(parents=True, exist_ok=True)
-    write_text(run_dir / ENVIRONMENT_NAME, text=_render(describe_environment()))
-    write_text(run_dir / DATA_NAME, text=_render(described))
+    write_text(run_dir / ENVIRONMENT_NAME, text=render_json(describe_environment()))
+    write_text(run_dir / DATA_NAME, text=render_json(described))
     write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
     if recipe.model.is_closed:
         classes = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
@@ -81,8 +80,7 @@ def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
 
 def render_labels(labels: Sequence[Label]) -> str:
     """Render labels as a table ``id,en,zh``."""
-    rows = [(str(index), each.en or "", each.zh or "") for index, each in enumerate(labels)]
-    return render_rows([("id", "en", "zh"), *rows])
+    return render_rows(label_rows(labels))
 
 
 def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
@@ -167,10 +165,6 @@ def list_differences(
             yield from list_differences(there, here, prefix=f"{prefix}{name}.")
         elif there != here:
             yield f"{prefix}{name}", there, here
-
-
-def _render(values: dict[str, Any]) -> str:
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
 
 def _plot(axes: Any, steps: Sequence[int], curves: dict[str, list[Any]], *, name: str) -> None:  # noqa: ANN401

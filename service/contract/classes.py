@@ -13,8 +13,8 @@ from jaxtyping import Float32, Int64
 from service.contract.errors import LabelError
 from service.contract.labels import Label, Language, text_key
 from service.contract.scoring import Scores, softmax
+from service.contract.wording import list_some
 
-_NUM_NAMED = 5
 _NUM_NEAREST = 3
 
 
@@ -60,11 +60,12 @@ class ClosedVocabulary:
 
     def _refuse(self, outside: Sequence[Label]) -> str:
         """Name labels that are no classes, each with the nearest names."""
-        named = "; ".join(f"{str(label)!r} (nearest: {self._nearest(label)})" for label in outside[:_NUM_NAMED])
-        more = f" and {len(outside) - _NUM_NAMED} more" if len(outside) > _NUM_NAMED else ""
+        named = list_some(
+            outside, render=lambda label: f"{str(label)!r} (nearest: {self._nearest(label)})", separator="; "
+        )
         return (
             f"the vocabulary of this bundle is closed, with {len(self.classes)} classes, and these are none of them: "
-            f"{named}{more}; give names of its classes, or no labels at all for every class"
+            f"{named}; give names of its classes, or no labels at all for every class"
         )
 
     def _nearest(self, label: Label) -> str:

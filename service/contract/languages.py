@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from service.contract.errors import LanguageError
 from service.contract.labels import Label, Language
+from service.contract.wording import list_some
 
 _NAMES: dict[Language, str] = {"en": "English", "zh": "Chinese"}
-_NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,4 @@ def _plan(weight: float, lacking_english: list[Label], *, weigh_words: bool) -> 
 
 
 def _name_lacking(language: Language, labels: Sequence[Label]) -> str:
-    named = ", ".join(repr(str(label)) for label in labels[:_NUM_NAMED])
-    more = f" and {len(labels) - _NUM_NAMED} more" if len(labels) > _NUM_NAMED else ""
-    return f"no {_NAMES[language]} text for {named}{more}"
+    return f"no {_NAMES[language]} text for {list_some(labels, render=lambda label: repr(str(label)))}"

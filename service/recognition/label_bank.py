@@ -16,12 +16,12 @@ from service.contract.label_banks import BankKey, StoredLabelBank
 from service.contract.labels import Label, Language
 from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
+from service.contract.wording import list_some
 from service.encoders.base import TextEmbedding, TextEncoder
 from service.recognition.label_store import LabelStore, TextKey
 from service.recognition.shared_labels import SharedLabels
 
 _BATCH_TEXTS = 64
-_NUM_NAMED = 5
 
 Entries = dict[TextKey, TextEmbedding]
 
@@ -259,5 +259,4 @@ def _warn(labels: Sequence[Label], columns: Mapping[Language, Sequence[TextEmbed
         ):
             named = [str(label) for label, entry in zip(labels, entries, strict=True) if getattr(entry, flag)]
             if named:
-                more = f" and {len(named) - _NUM_NAMED} more" if len(named) > _NUM_NAMED else ""
-                yield f"{', '.join(map(repr, named[:_NUM_NAMED]))}{more}: {sentence}"
+                yield f"{list_some(named, render=repr)}: {sentence}"

@@ -14,17 +14,18 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from service.contract.manifest import file_digest
+from service.contract.wording import list_some
 from training.ablation.locks import waiting_lock
 from training.ablation.variants import Table, Variant
 from training.checkpoint import BACKBONE_NAME, copy_backbone, read_backbone
 from training.config import Recipe
 from training.data.annotations import VideoData
+from training.data.texts import render_json, write_text
 from training.errors import RunError, SettingError
 from training.evaluation.protocols import PROTOCOLS, ZERO_SHOT, Protocol
-from training.run_folder import list_differences, write_text
+from training.run_folder import list_differences
 
 PLAN_NAME, LOCK_NAME = "table.json", ".lock"
-_NUM_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,15 +168,14 @@ def _protocols() -> list[str]:
 def _claim(ablation: Ablation, *, plan: dict[str, Any]) -> None:
     path = ablation.directory / PLAN_NAME
     if not path.is_file():
-        write_text(path, text=json.dumps(plan, ensure_ascii=False, indent=2) + "\n")
+        write_text(path, text=render_json(plan))
         return
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored != plan:
         fields = list_differences(stored, plan)
         differences = [f"{name} is {there!r} there and {here!r} here" for name, there, here in fields]
-        more = f" and {len(differences) - _NUM_NAMED} more" if len(differences) > _NUM_NAMED else ""
         raise RunError(
-            f"{ablation.directory} was started with other settings: {'; '.join(differences[:_NUM_NAMED])}{more}. "
+            f"{ablation.directory} was started with other settings: {list_some(differences, separator='; ')}. "
             f"Give those of its {PLAN_NAME}, or another folder with --out"
         )
 

@@ -3,7 +3,6 @@
 A report is made anew from what the runs left, so any process may write it at any time.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,8 +14,8 @@ from training.ablation.plan import Ablation
 from training.ablation.plot import draw_plot
 from training.ablation.results import READINGS, Spread, VariantResult, collect_results
 from training.ablation.variants import PaperAccuracy
+from training.data.texts import render_json, write_text
 from training.evaluation.evaluate import Settings
-from training.run_folder import write_text
 
 REPORT_NAME = "report"
 _COLUMNS = (
@@ -39,9 +38,7 @@ def write_report(ablation: Ablation) -> None:
     with waiting_lock(ablation.lock):
         results = collect_results(ablation)
         values = describe_results(ablation, results)
-        write_text(
-            ablation.directory / f"{REPORT_NAME}.json", text=json.dumps(values, ensure_ascii=False, indent=2) + "\n"
-        )
+        write_text(ablation.directory / f"{REPORT_NAME}.json", text=render_json(values))
         write_text(ablation.directory / f"{REPORT_NAME}.md", text=render_markdown(ablation, results))
         draw_plot(ablation, results, path=ablation.directory / f"{REPORT_NAME}.png")
 

@@ -4,7 +4,6 @@ A run is worked on by one process at a time and goes on from its last checkpoint
 folder and each may be stopped at any moment.
 """
 
-import json
 import os
 import shutil
 import traceback
@@ -19,12 +18,13 @@ from training.ablation.progress import Display
 from training.checkpoint import BACKBONE_NAME, copy_backbone, has_checkpoint
 from training.config import Recipe
 from training.data.dataset import open_training_clips
+from training.data.texts import render_json, write_text
 from training.errors import RunError
 from training.evaluation.composite import evaluate_protocol
 from training.evaluation.evaluate import EVALUATION_NAME, Settings
 from training.fit import Workplace, count_classes, fit
 from training.model_card import describe_model
-from training.run_folder import check_resumable, start_run, write_text
+from training.run_folder import check_resumable, start_run
 
 CARD_NAME, FAILURE_NAME = "model.json", "failure.txt"
 
@@ -84,7 +84,7 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     else:
         _start_untrained(ablation, run, recipe=recipe)
     card = describe_model(recipe.model).to_json()
-    write_text(run.directory / CARD_NAME, text=json.dumps(card, indent=2) + "\n")
+    write_text(run.directory / CARD_NAME, text=render_json(card))
     settings = Settings(num_workers=means.num_workers)
     protocol = run.protocol(ablation.protocol)
     report = evaluate_protocol(run.directory, data=ablation.data, protocol=protocol, settings=settings)

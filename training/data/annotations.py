@@ -7,11 +7,13 @@ Choosing a split lives in ``splits``, frames in ``frames``.
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from service.contract.labels import Label, read_label_file, read_label_table
+from service.contract.wording import list_some
 from training.data.class_order import check_class_order
 from training.data.texts import read_json
 from training.errors import DataError
@@ -20,7 +22,6 @@ LABELS_NAME = "labels.csv"
 ANNOTATIONS_NAME = "annotations.csv"
 DESCRIPTION_NAME = "data.json"
 _HEADER = ["video", "label_id", "split"]
-_NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class VideoData:
         return self.videos_directory / annotation.video
 
 
+def label_rows(labels: Sequence[Label]) -> list[tuple[str, ...]]:
+    """The rows of ``labels.csv``, header included."""
+    return [("id", "en", "zh"), *((str(index), each.en or "", each.zh or "") for index, each in enumerate(labels))]
+
+
 def read_video_data(directory: Path) -> VideoData:
     """Read the tables of a data folder and check that every video is there.
 
@@ -72,9 +78,7 @@ def read_video_data(directory: Path) -> VideoData:
     names = read_label_table(directory / LABELS_NAME).originals
     check_class_order(names, listed, where=f"{directory / LABELS_NAME} and {where.name}")
     if absent := [each.video for each in data.annotations if not data.path_of(each).exists()]:
-        raise DataError(
-            f"{len(absent)} of {len(listed)} videos of {where} are missing: {', '.join(absent[:_NUM_NAMED])}"
-        )
+        raise DataError(f"{len(absent)} of {len(listed)} videos of {where} are missing: {list_some(absent)}")
     return data
 
 

@@ -16,11 +16,11 @@ from jaxtyping import Int64, UInt8
 
 from service.contract.errors import VideoError
 from service.contract.labels import read_label_table
+from service.contract.wording import list_some
 from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation, VideoData, read_tables
 from training.data.class_order import find_disagreements
 from training.data.datasets.label_orders import LabelOrder, describe_order
 from training.data.frame_folders import decode_video, digest_video, size_bytes
-from training.data.texts import list_some
 
 Severity = Literal["error", "warning"]
 # Wraps what takes long, and shows how far it is: items, how many, and what is done.

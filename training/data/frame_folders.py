@@ -25,7 +25,7 @@ from service.contract.decode import (
 )
 from service.contract.errors import UndecodableVideoError
 from service.contract.manifest import file_digest
-from training.data.texts import list_some
+from service.contract.wording import list_some
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg")
 # Pictures carry no clock; those of Something-Something v1 were taken 12 times a second.

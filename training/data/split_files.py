@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from service.contract.labels import Label
-from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation
+from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation, label_rows
 from training.data.class_order import check_class_order, name_key
 from training.data.datasets.class_lists import read_class_list
 from training.data.texts import read_lines, write_rows
@@ -84,8 +84,7 @@ def write_video_tables(
     originals: Sequence[str] | None = None,
 ) -> None:
     """Write the two tables of a data folder, each of which appears whole; ``originals`` are the data set's names."""
-    texts = [(str(i), each.en or "", each.zh or "") for i, each in enumerate(labels)]
-    rows: list[tuple[str, ...]] = [("id", "en", "zh"), *texts]
+    rows = label_rows(labels)
     if originals is not None:
         rows = [(*row, name) for row, name in zip(rows, ("original", *originals), strict=True)]
     write_rows(directory / LABELS_NAME, rows=rows)

@@ -1,4 +1,4 @@
-"""Small text files: reading those of others as lines, rows or JSON, writing our own, and telling of what they hold.
+"""Small text files: reading those of others as lines, rows or JSON, and writing our own.
 
 What they mean is settled by their readers.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import DataError
-
-_NUM_NAMED = 5
 
 
 def read_text(path: Path) -> str:
@@ -87,6 +85,11 @@ def write_text(path: Path, *, text: str) -> None:
     unfinished.replace(path)
 
 
+def render_json(values: object) -> str:
+    """Render JSON for people to read, with a final newline."""
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
 def render_rows(rows: Iterable[Sequence[str]]) -> str:
     """Render a table."""
     text = StringIO(newline="")
@@ -97,9 +100,3 @@ def render_rows(rows: Iterable[Sequence[str]]) -> str:
 def write_rows(path: Path, *, rows: Iterable[Sequence[str]]) -> None:
     """Write a table, complete or not at all."""
     write_text(path, text=render_rows(rows))
-
-
-def list_some(names: Sequence[str], *, num_named: int = _NUM_NAMED) -> str:
-    """Write the first names, and how many more there are."""
-    more = f" and {len(names) - num_named} more" if len(names) > num_named else ""
-    return ", ".join(names[:num_named]) + more

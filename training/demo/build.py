@@ -22,6 +22,7 @@ from training.checkpoint import CHECKPOINT_NAME, load_model, write_backbone
 from training.config import CLIP_PREPROCESSING, BackboneConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.data.motion_shapes import SplitSizes, VideoFormat, render_motion_shapes
+from training.data.texts import render_json
 from training.demo.pretrain import PretrainConfig
 from training.demo.towers import (
     CHINESE_ALIGNMENT,
@@ -114,7 +115,7 @@ def _claim(work: Path, plan: DemoPlan) -> None:
         return
     work.mkdir(parents=True, exist_ok=True)
     unfinished = mark.with_suffix(".partial")
-    unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    unfinished.write_text(render_json(values), encoding="utf-8")
     unfinished.replace(mark)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import Scores
+from training.data.texts import render_json
 from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.protocols import Accuracy, LambdaPoint, SplitScores
 
@@ -89,7 +90,7 @@ def write_report(directory: Path, report: Report, *, rankings: Iterator[dict[str
     """Write ``<protocol>.json``, ``<protocol>.md`` and ``<protocol>.rankings.jsonl``; each appears whole."""
     directory.mkdir(parents=True, exist_ok=True)
     texts = {
-        f"{report.protocol}.json": json.dumps(report.to_json(), ensure_ascii=False, indent=2) + "\n",
+        f"{report.protocol}.json": render_json(report.to_json()),
         f"{report.protocol}.md": render_markdown(report),
         f"{report.protocol}.rankings.jsonl": "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rankings),
     }

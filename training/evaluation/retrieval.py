@@ -3,7 +3,6 @@
 Scores come from ``service.contract.scoring``, with captions in place of labels and in no sentence around them.
 """
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from service.contract.views import ViewPlan
 from training.checkpoint import CONFIG_NAME, read_config
 from training.config import ModelConfig, Recipe
 from training.data.captions import CaptionedVideos
+from training.data.texts import render_json, write_text
 from training.errors import DataError
 from training.evaluation.classes import require_open_vocabulary
 from training.evaluation.embed import embed_videos
@@ -25,7 +25,6 @@ from training.evaluation.metrics import retrieval_ranks
 from training.evaluation.protocols import BARE_TEMPLATE, Measured, Protocol
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
-from training.run_folder import write_text
 
 RETRIEVAL_NAME = "retrieval"
 
@@ -156,7 +155,5 @@ def _row(direction: str, figures: RankFigures) -> str:
 
 def _write(path: Path, report: RetrievalReport) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(
-        path.with_name(f"{path.name}.json"), text=json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n"
-    )
+    write_text(path.with_name(f"{path.name}.json"), text=render_json(asdict(report)))
     write_text(path.with_name(f"{path.name}.md"), text=render_retrieval(report))

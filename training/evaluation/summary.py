@@ -1,6 +1,5 @@
 """Summaries of several reports: the harmonic mean of base and novel, or the mean over data sets and splits."""
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from training.data.texts import render_json, write_text
 from training.evaluation.protocols import Measured
 from training.evaluation.report import Report, render_fusion
-from training.run_folder import write_text
 
 Rule = Literal["harmonic mean", "mean"]
 PARTS_KEY = "parts"
@@ -103,7 +102,7 @@ def render_summary(summary: Summary) -> str:
 
 def write_summary(directory: Path, summary: Summary) -> None:
     """Write ``<protocol>.json`` and ``<protocol>.md``; each appears whole."""
-    text = json.dumps(summary.to_json(), ensure_ascii=False, indent=2) + "\n"
+    text = render_json(summary.to_json())
     write_text(directory / f"{summary.protocol}.json", text=text)
     write_text(directory / f"{summary.protocol}.md", text=render_summary(summary))
 

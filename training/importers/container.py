@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from service.contract.manifest import file_digest
+from service.contract.wording import list_some
 from training.errors import ImportProblem
 from training.importers.archives import read_legacy, read_zip
 from training.importers.unpickling import StoredTensor
@@ -24,7 +25,6 @@ _ZIP = b"PK\x03\x04"
 _HEAD_BYTES = 64
 # An 8-byte length stands before the JSON header of safetensors.
 _SAFETENSORS_BRACE = 8
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,7 @@ def _unwrap(value: object) -> tuple[Mapping[str, Any], dict[str, Any]]:
         return tensors, {str(name): _simplify(each) for name, each in value.items() if _is_plain(each)}
     state = value[wrappers[0]]
     if others := [name for name, each in state.items() if not isinstance(each, Tensor | StoredTensor)]:
-        raise ValueError(
-            f"its {wrappers[0]} has values that are no tensors: {', '.join(map(str, others[:_MAX_NAMED]))}"
-        )
+        raise ValueError(f"its {wrappers[0]} has values that are no tensors: {list_some(others)}")
     beside = {str(name): each for name, each in value.items() if name != wrappers[0]}
     return state, {name: _simplify(each) for name, each in beside.items() if _is_plain(each)}
 
@@ -116,9 +114,8 @@ def _strip_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _check_finite(tensors: Mapping[str, Tensor], *, path: Path) -> None:
     broken = [name for name, each in tensors.items() if each.is_floating_point() and not bool(each.isfinite().all())]
     if broken:
-        more = f" and {len(broken) - _MAX_NAMED} more" if len(broken) > _MAX_NAMED else ""
         raise ImportProblem(
-            f"{path} has tensors with numbers that are not finite: {', '.join(broken[:_MAX_NAMED])}{more}; the file is "
+            f"{path} has tensors with numbers that are not finite: {list_some(broken)}; the file is "
             "damaged, or its training diverged"
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
+from service.contract.wording import list_some
 from training.checkpoint import Backbone
 from training.config import ModelConfig
 from training.errors import ImportProblem
@@ -101,10 +102,9 @@ def require_same(tensors: Tensors, *, reference: Tensors, names: Iterable[str], 
     """
     changed = list_changed(tensors, reference=reference, names=names)
     if changed:
-        more = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
         raise ImportProblem(
             f"{source} was trained with {part} frozen, but these tensors are not the backbone's: "
-            f"{', '.join(changed[:_MAX_NAMED])}{more}; give the backbone that it was trained from"
+            f"{list_some(changed, num_named=_MAX_NAMED)}; give the backbone that it was trained from"
         )
 
 

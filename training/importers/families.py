@@ -1,7 +1,6 @@
 """Importing a released checkpoint of any family as a run folder, which evaluation and export take like any other."""
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from training.checkpoint import (
 )
 from training.config import Recipe
 from training.data.annotations import LABELS_NAME
+from training.data.texts import render_json, write_text
 from training.environment import describe_environment
 from training.errors import ImportProblem, RunError, SettingError
 from training.importers import tds, vificlip, vita
@@ -32,7 +32,7 @@ from training.importers.conversion import Converted, Given, Preset
 from training.importers.mapping import check_family, check_tensors
 from training.importers.origin import Origin
 from training.models.video_clip import VideoCLIP
-from training.run_folder import DATA_NAME, ENVIRONMENT_NAME, METRICS_NAME, render_labels, write_text
+from training.run_folder import DATA_NAME, ENVIRONMENT_NAME, METRICS_NAME, render_labels
 
 # Under which a run's backbone records the checkpoint, beside the towers'.
 CHECKPOINT_ORIGIN = "checkpoint"
@@ -139,8 +139,8 @@ def _render_files(converted: Converted, *, origin: Origin) -> Iterator[tuple[str
     if converted.model.side is not None:
         yield CLASSES_NAME, labels
     yield METRICS_NAME, ""
-    yield ENVIRONMENT_NAME, _render(describe_environment())
-    yield DATA_NAME, _render(_describe_data(converted, origin=origin))
+    yield ENVIRONMENT_NAME, render_json(describe_environment())
+    yield DATA_NAME, render_json(_describe_data(converted, origin=origin))
     recipe = Recipe(name=f"imported_{origin.family}", model=converted.backbone.configure(converted.model))
     yield CONFIG_NAME, render_config(recipe)
 
@@ -165,7 +165,3 @@ def _describe_data(converted: Converted, *, origin: Origin) -> dict[str, Any]:
         "num_videos": {},
         "origin": asdict(origin),
     }
-
-
-def _render(values: dict[str, Any]) -> str:
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from training.checkpoint import describe_misfits
 from training.errors import ImportProblem
 
 Tensors = Mapping[str, Tensor]
@@ -90,19 +91,8 @@ def check_tensors(tensors: Tensors, *, expected: Tensors, source: str) -> None:
     Raises:
         ImportProblem: names every missing, unexpected and misshapen tensor.
     """
-    shapes = [
-        f"{name} is {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
-    problems = {
-        "missing": sorted(set(expected) - set(tensors)),
-        "unexpected": sorted(set(tensors) - set(expected)),
-        "of another shape": shapes,
-    }
-    if any(problems.values()):
-        sentence = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
-        raise ImportProblem(f"{source} does not hold the tensors of its family. {sentence}")
+    if misfits := describe_misfits(tensors, expected=expected):
+        raise ImportProblem(f"{source} does not hold the tensors of its family. {misfits}")
 
 
 def _rename(name: str, *, rules: Sequence[Rule]) -> str | None:

@@ -1,12 +1,12 @@
 """Where a tower's weights come from: what a backbone folder and a manifest record of it, beside the weights."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from training.data.texts import render_json
 from training.errors import ImportProblem
 
 ORIGIN_NAME = "origin.json"
@@ -30,7 +30,7 @@ class Origin:
 def render_origins(origins: Mapping[str, Origin]) -> str:
     """Render the origins of towers, by the towers' names, as JSON text with a final newline."""
     values = {name: asdict(origin) for name, origin in origins.items()}
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    return render_json(values)
 
 
 def read_origins(backbone_dir: Path) -> dict[str, Origin]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data.texts import list_some, read_lines, read_records, read_rows, read_text, write_rows, write_text
+from training.data.texts import read_lines, read_records, read_rows, read_text, write_rows, write_text
 from training.errors import DataError
 
 
@@ -32,7 +32,3 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == "手\n".encode()
     assert (tmp_path / "a.csv").read_bytes() == b'id,name\n0,"a, b"\n'
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.txt"]
-
-
-def test_first_names_are_told() -> None:
-    assert (list_some(["a", "b"]), list_some(["a", "b", "c"], num_named=2)) == ("a, b", "a, b and 1 more")

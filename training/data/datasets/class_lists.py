@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from service.contract.labels import read_label_table, text_key
-from training.data.texts import list_some, read_json, read_lines, read_rows
+from service.contract.wording import list_some
+from training.data.texts import read_json, read_lines, read_rows
 from training.errors import DataError
 
 _ID_FIRST = re.compile(r"([0-9]+)(?::\s*|\s+)(\S.*)")

@@ -1,12 +1,12 @@
 """Official files in, the tables of a data folder out; videos stay where they are and are never copied."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.contract.manifest import file_digest
+from service.contract.wording import list_some
 from training.data.annotations import DESCRIPTION_NAME, Annotation
 from training.data.class_order import check_class_order
 from training.data.datasets.catalogue import GENERIC, NUMBERED, READERS
@@ -15,7 +15,7 @@ from training.data.datasets.listing import Listing, Official
 from training.data.datasets.locate import find_videos
 from training.data.datasets.naming import Spelling, name_labels
 from training.data.split_files import write_video_tables
-from training.data.texts import list_some, write_text
+from training.data.texts import render_json, write_text
 from training.errors import DataError
 
 MISSING_NAME = "missing.txt"
@@ -113,7 +113,7 @@ def _write_description(out: Path, *, name: str, listing: Listing, official: Offi
         "label_order": order.checksum,
         **({} if videos == out.resolve() else {"videos": str(videos)}),
     }
-    write_text(out / DESCRIPTION_NAME, text=json.dumps(described, ensure_ascii=False, indent=2) + "\n")
+    write_text(out / DESCRIPTION_NAME, text=render_json(described))
 
 
 def _write_missing(path: Path, *, missing: tuple[Annotation, ...]) -> None:

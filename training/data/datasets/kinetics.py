@@ -6,11 +6,12 @@ Many clips are gone from the internet, so that no copy is complete.
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.contract.wording import list_some
 from training.data.annotations import Annotation
 from training.data.class_order import name_key
 from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
-from training.data.texts import list_some, read_records
+from training.data.texts import read_records
 from training.errors import DataError
 
 _TABLES = {"train": ("train.csv",), "val": ("val.csv", "validate.csv", "validation.csv"), "test": ("test.csv",)}

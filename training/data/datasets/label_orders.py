@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from service.contract.labels import load_builtin_label_tables
+from service.contract.wording import list_some
 from training.data.class_order import name_key
-from training.data.texts import list_some
 
 NUM_SHOWN = 12
 _NUM_STORED = 16

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.contract.wording import list_some
 from training.data.annotations import Annotation
 from training.data.split_files import SplitFile
-from training.data.texts import list_some
 from training.errors import DataError
 
 

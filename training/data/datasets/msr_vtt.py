@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.contract.wording import list_some
 from training.data.captions import find_video, read_pairs
 from training.data.datasets.importing import MISSING_NAME
-from training.data.texts import list_some, write_rows, write_text
+from training.data.texts import write_rows, write_text
 from training.errors import DataError
 
 CAPTIONS_NAME = "captions.csv"
