@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 30_000
+# Waiting costs nothing where all is well, and a busy machine is slow to start a page.
+expect.set_options(timeout=TIMEOUT_MS)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
