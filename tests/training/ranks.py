@@ -1,5 +1,6 @@
 """A fit in several processes on a CPU; a module of its own, because processes start by importing it."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from service.contract.errors import DuoActError
 from training.config import Recipe
@@ -63,7 +64,14 @@ class Job:
 
 def fit_in_processes(job: Job, *, num_processes: int) -> None:
     """Fit, or resume a job without a backbone; what a process refuses to do lies beside the run as error<rank>.txt."""
-    spawn(_fit_in_rank, args=(num_processes, _free_port(), job), nprocs=num_processes)
+    # One server imports everything, which takes longer than a fit does here, and every process is a fork of it.
+    multiprocessing.set_forkserver_preload([__name__])
+    start_processes(
+        _fit_in_rank,
+        args=(num_processes, _free_port(), job),
+        nprocs=num_processes,
+        start_method="forkserver",
+    )
 
 
 def _free_port() -> int:
