@@ -1,17 +1,15 @@
-"""A fit in several processes on a CPU; a module of its own, because processes start by importing it."""
+"""A fit in several processes on a CPU; a module of its own, because processes import it."""
 
-import multiprocessing
 import os
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.multiprocessing.spawn import start_processes
 
 from service.contract.errors import DuoActError
+from tests.training.processes import run_in_processes
 from training.config import Recipe
 from training.data.annotations import VideoData
 from training.fit import Workplace, fit
@@ -64,34 +62,10 @@ class Job:
 
 def fit_in_processes(job: Job, *, num_processes: int) -> None:
     """Fit, or resume a job without a backbone; what a process refuses to do lies beside the run as error<rank>.txt."""
-    # One server imports everything, which takes longer than a fit does here, and every process is a fork of it.
-    multiprocessing.set_forkserver_preload([__name__])
-    start_processes(
-        _fit_in_rank,
-        args=(num_processes, _free_port(), job),
-        nprocs=num_processes,
-        start_method="forkserver",
-    )
+    run_in_processes(_fit_in_rank, job, num_processes=num_processes)
 
 
-def _free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _fit_in_rank(rank: int, num_processes: int, port: int, job: Job) -> None:
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE=str(num_processes),
-        LOCAL_WORLD_SIZE=str(num_processes),
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-        ACCELERATE_USE_CPU="true",
-        ACCELERATE_TORCH_DEVICE="cpu",
-    )
+def _fit_in_rank(rank: int, job: Job) -> None:
     torch.set_default_dtype(torch.float64 if job.float64 else torch.float32)
     try:
         fit(
