@@ -26,7 +26,8 @@ CONVOLUTIONS: tuple[Beta, ...] = ("tada", "c3d", "r2plus1d")
 TOKENS = tuple(beta for beta in get_args(Beta) if beta not in CONVOLUTIONS)
 VARIANTS = [
     *({"beta": beta} for beta in TOKENS),
-    *({"beta": beta, "beta_layout": layout} for beta in CONVOLUTIONS for layout in get_args(BetaLayout)),
+    # Every convolution and every layout once: a layout only says which axes a convolution sees.
+    *({"beta": beta, "beta_layout": layout} for beta, layout in zip(CONVOLUTIONS, get_args(BetaLayout), strict=True)),
     {"global_prompts": "per_frame", "residual": False, "beta_units": 1},
 ]
 # Features have unit length and values below 1; engines add float32 products in another order.

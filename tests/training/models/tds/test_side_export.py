@@ -1,4 +1,7 @@
-"""Graphs of the side encoder: what ONNX Runtime answers is what torch answered."""
+"""Graphs of the side encoder: what ONNX Runtime answers is what torch answered.
+
+Bundles of the other configurations are in ``export/test_side_network``.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 import torch
 
 from service.contract.graphs import VIEWS, GraphSpec, TensorSpec
-from tests.training.side import SIDE_MODEL, random_segments, side_config
+from tests.training.side import random_segments, side_config
 from tests.training.tiny import tiny_model
 from training.config import ModelConfig
 from training.export.onnx import export_onnx
@@ -18,11 +21,8 @@ from training.export.onnx import export_onnx
 @pytest.mark.parametrize(
     ("config", "segment", "features"),
     [
-        (SIDE_MODEL, (4, 5), (1, 16)),
         (side_config(td_adapter="conv", num_local_frames=3), (4, 3), (1, 16)),
         (side_config(td_adapter="direct", fuse_frozen=True), (4, 5), (2, 16)),
-        (side_config(head="linear", num_classes=7), (4, 5), (1, 7)),
-        (side_config(variant="side4video"), (4,), (1, 16)),
     ],
 )
 def test_onnx_answers_as_torch_does(
