@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from training.cli_options import clear_errors
-from training.export.configure import configure_bundle
+from training.export.configure import configure_bundle, read_encode_seconds
 from training.export.triton import Deployment
 
 
@@ -26,27 +26,30 @@ def configure_command(  # noqa: PLR0913 - one argument an option
     queue_length: Annotated[int, typer.Option(min=0, help="Requests that may wait for a graph; 0 sets no bound.")] = 0,
     queue_seconds: Annotated[float, typer.Option(min=0, help="Longest wait of a request; 0 sets no limit.")] = 0.0,
     measured: Annotated[
-        str, typer.Option(help="Seconds of an execution by its number of views, such as 1=0.012,8=0.04.")
-    ] = "",
+        Path | None,
+        typer.Option(help="Report of `duoact bench`, from which preferred batch sizes and the queue's delay follow."),
+    ] = None,
 ) -> None:
     """Write the config.pbtxt of a bundle's graphs for other devices, batch sizes and queues than the default."""
     with clear_errors():
         try:
             deployment = Deployment(
-                gpus=tuple(int(gpu) for gpu in gpus.split(",") if gpu),
+                gpus=_parse_gpus(gpus),
                 num_instances=instances,
                 tensorrt=tensorrt,
                 cuda_graphs=cuda_graphs,
                 max_views=max_views,
                 queue_length=queue_length,
                 queue_seconds=queue_seconds,
-                encode_seconds=_parse_measured(measured),
+                encode_seconds={} if measured is None else read_encode_seconds(measured),
             )
             configure_bundle(bundle, out or bundle, deployment=deployment)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
 
 
-def _parse_measured(text: str) -> dict[int, float]:
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    return {int(views): float(seconds) for views, _, seconds in pairs}
+def _parse_gpus(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise ValueError(f"gpus has {wrong[0]!r}; give numbers separated by commas, such as 0,1")
+    return tuple(map(int, parts))

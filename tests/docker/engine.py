@@ -13,7 +13,7 @@ import httpx
 _FOLDER = Path(__file__).parent / "containers"
 _ENVIRONMENT = f"source {_FOLDER}/environment && env -0"
 _BUILD_SECONDS = 1200.0
-GATEWAY = "localhost/duoact-gateway"
+GATEWAY, TRAINING = "localhost/duoact-gateway", "localhost/duoact-training"
 
 
 def _read_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The gateway's image and the composition of several gateways, built and run for real.
+"""The images of gateway and training, and the composition of several gateways, built and run for real.
 
 It takes minutes, root and Debian's packages buildah, podman, runc, netavark, aardvark-dns, iptables, uidmap,
 golang-github-containers-common and debootstrap, and so runs only where it is asked for: TESTS_REQUIRE_CONTAINERS=1.
@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.docker.engine import GATEWAY, Engine, wait_until
+from service.contract.manifest import open_bundle
+from tests.docker.engine import GATEWAY, TRAINING, Engine, wait_until
 from tests.docker.files import DOCKER
 from tests.end_to_end.server import ROOT, free_port
 from tests.triton.certificates import write_certificate
@@ -84,6 +85,16 @@ def test_locked_container_answers_is_healthy_and_stops(
     assert engine.run("exec", name, "id", "-u").stdout == "10001\n"
     engine.run("stop", "-t", "40", name)
     assert engine.run("inspect", "--format", "{{.State.ExitCode}}", name).stdout == "0\n"
+
+
+def test_locked_container_trains_and_exports(engine: Engine, tmp_path: Path) -> None:
+    engine.build("training")
+    work = tmp_path / "work"
+    work.mkdir()
+    os.chown(work, 10001, 10001)
+    engine.run("run", "--rm", *_LOCKED, "-v", f"{work}:/work", TRAINING, "demo", "--miniature", "--out", "/work/bundle")
+    assert open_bundle(work / "bundle").manifest.name == "demo"
+    assert sorted(path.name for path in work.iterdir()) == ["bundle", "runs"]
 
 
 @pytest.fixture

@@ -4,8 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
 from service.contract.graphs import find_format, graph_specs
 from service.contract.manifest import MANIFEST_NAME, open_bundle
+from training.data.texts import read_json
+from training.errors import DataError
 from training.export.bundle import replacing_bundle, write_manifest
 from training.export.triton import Deployment, render_triton_config
 
@@ -33,6 +37,31 @@ def configure_bundle(directory: Path, out: Path, *, deployment: Deployment) -> P
         (folder / MANIFEST_NAME).unlink()
         write_manifest(folder, manifest)
     return out
+
+
+class _EncodeTime(BaseModel):
+    num_views: int
+    call_ms: float
+
+
+def read_encode_seconds(report: Path) -> dict[int, float]:
+    """Read what a call of the video encoder took, by its number of views, from a report of ``duoact bench``.
+
+    Raises:
+        DataError: the file cannot be read, or holds no such times.
+    """
+    values = read_json(report)
+    try:
+        times = TypeAdapter(list[_EncodeTime]).validate_python(
+            values.get("encode") if isinstance(values, dict) else None
+        )
+    except ValidationError as error:
+        raise DataError(
+            f"{report} has no encode times ({error.error_count()} problems); give what `duoact bench --out` wrote"
+        ) from error
+    if not times:
+        raise DataError(f"{report} has an empty list of encode times; measure a bundle, not a running service")
+    return {each.num_views: each.call_ms / 1000 for each in times}
 
 
 def _link(source: str, target: str) -> None:

@@ -1,5 +1,7 @@
 """A bundle is configured anew without touching its graphs, and stays one that verifies."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from service.contract.errors import BundleError
 from service.contract.manifest import open_bundle
 from tests.end_to_end.server import ROOT
 from training.cli import app
-from training.export.configure import configure_bundle
+from training.errors import DataError
+from training.export.configure import configure_bundle, read_encode_seconds
 from training.export.triton import Deployment
 
 DEMO = ROOT / "model_repository" / "demo"
@@ -43,20 +46,42 @@ def test_folder_of_something_else_stays(tmp_path: Path) -> None:
 
 
 def test_command_writes_what_its_options_say(tmp_path: Path) -> None:
-    options = ["--gpus", "0,1", "--instances", "2", "--tensorrt", "FP16", "--measured", "1=0.01,8=0.04"]
+    encode = [{"num_views": 1, "call_ms": 10, "views_per_second": 100}, {"num_views": 8, "call_ms": 40}]
+    (tmp_path / "report.json").write_text(json.dumps({"encode": encode, "labels": []}))
+    options = ["--gpus", "0, 1", "--instances", "2", "--tensorrt", "FP16", "--measured", str(tmp_path / "report.json")]
     result = CliRunner().invoke(app, ["configure", str(DEMO), "--out", str(tmp_path / "out"), *options])
     assert result.exit_code == 0, result.output
     config = (tmp_path / "out" / "video_encoder" / "config.pbtxt").read_text(encoding="utf-8")
-    for part in ("count: 2 kind: KIND_GPU gpus: [ 0, 1 ]", 'value: "FP16"', "preferred_batch_size: [ 8 ]"):
+    for part in (
+        "count: 2 kind: KIND_GPU gpus: [ 0, 1 ]",
+        'value: "FP16"',
+        "preferred_batch_size: [ 8 ]",
+        "max_queue_delay_microseconds: 1000\n",
+    ):
         assert part in config
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        ("{}", "has no encode times (1 problems); give what `duoact bench --out` wrote"),
+        ("[]", "has no encode times (1 problems)"),
+        ('{"encode": [{"num_views": "x"}]}', "has no encode times (2 problems)"),
+        ('{"encode": []}', "has an empty list of encode times; measure a bundle, not a running service"),
+        ("no JSON", "cannot be read as JSON"),
+    ],
+)
+def test_report_without_encode_times_is_refused(tmp_path: Path, report: str, message: str) -> None:
+    (tmp_path / "report.json").write_text(report)
+    with pytest.raises(DataError, match=re.escape(message)):
+        read_encode_seconds(tmp_path / "report.json")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--tensorrt", "FP16"], "TensorRT needs a GPU"),
-        (["--gpus", "first"], "invalid literal"),
-        (["--measured", "1:3"], "invalid literal"),
+        (["--gpus", "0,first"], "gpus has 'first'; give numbers"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path: Path, options: list[str], message: str) -> None:
