@@ -10,9 +10,10 @@ for config in "$repository"/*/config.pbtxt; do
 done
 # Whoever may load a model may run code: without the key, nobody may.
 key="${TRITON_ADMIN_KEY:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}"
+# Gateways connect anew now and then, and so find servers that were added behind the same name.
 exec tritonserver \
     --model-repository="$repository" --model-control-mode=explicit "${models[@]}" \
     --http-restricted-api="model-repository,shared-memory,logging,trace:admin-key=$key" \
     --grpc-restricted-protocol="model-repository,shared-memory,logging,trace:admin-key=$key" \
     --cache-config=local,size="${TRITON_CACHE_BYTES:-67108864}" \
-    --exit-timeout-secs=30 "$@"
+    --grpc-max-connection-age=60000 --grpc-max-connection-age-grace=60000 --exit-timeout-secs=30 "$@"

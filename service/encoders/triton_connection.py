@@ -10,7 +10,8 @@ from service.contract.errors import EncoderUnavailableError
 _MAX_MESSAGE_BYTES = 2**31 - 1
 # After a restart of the server the channel tries again within half a second; gRPC's default waits up to two minutes.
 # A server that vanished without a word is noticed by pings, while calls are under way and no oftener than a server of
-# default settings tolerates. Views are for the engine alone: they pass no proxy that the environment names.
+# default settings tolerates. Views are for the engine alone: they pass no proxy that the environment names. Of a name
+# with several addresses each is a server, and calls go to them in turn.
 _CHANNEL_ARGUMENTS = (
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -21,6 +22,7 @@ _CHANNEL_ARGUMENTS = (
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.enable_http_proxy", 0),
+    ("grpc.lb_policy_name", "round_robin"),
 )
 
 

@@ -42,6 +42,8 @@ def test_triton_loads_the_models_of_a_bundle_and_nothing_else(tmp_path: Path) ->
         "--http-restricted-api=model-repository,shared-memory,logging,trace:admin-key=k",
         "--grpc-restricted-protocol=model-repository,shared-memory,logging,trace:admin-key=k",
         "--cache-config=local,size=67108864",
+        "--grpc-max-connection-age=60000",
+        "--grpc-max-connection-age-grace=60000",
         "--exit-timeout-secs=30",
         "--log-verbose=1",
     ]
