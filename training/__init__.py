@@ -1,4 +1,4 @@
 """Adapts frozen CLIP to video, evaluates it by the papers' protocols and exports bundles."""
 
-# Also for what it does to OpenVINO, before anything here imports that.
+# Also for what it does to the engines, before anything here imports them.
 import service as service
