@@ -169,13 +169,13 @@ def copy_backbone(source: Path, run_dir: Path) -> Path:
     return target
 
 
-def write_checkpoint(run_dir: Path, *, model: VideoCLIP, step: int, state: dict[str, Any]) -> None:
+def write_checkpoint(run_dir: Path, *, adapters: Tensors, step: int, state: dict[str, Any]) -> None:
     """Write the adapters after ``step`` steps with what resuming needs, then remove older checkpoints."""
     target = run_dir / CHECKPOINT_NAME / f"{step:08d}"
     if target.exists():
         return
     unfinished = _begin(target)
-    _save(adapter_state(model), unfinished / _ADAPTERS)
+    _save(adapters, unfinished / _ADAPTERS)
     torch.save({"step": step, **state}, unfinished / _STATE)
     unfinished.rename(target)
     for other in target.parent.iterdir():

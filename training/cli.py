@@ -69,7 +69,7 @@ def demo_command(
 
 
 @app.command("fit")
-def fit_command(
+def fit_command(  # noqa: PLR0913 - each argument is an option
     recipe: Annotated[str, typer.Argument(help="Name of the recipe.")],
     *,
     data: DataOption,
@@ -79,6 +79,9 @@ def fit_command(
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     workers: WorkersOption = 2,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Spread the model over the processes of the launch, instead of copying it.")
+    ] = False,
 ) -> None:
     """Fit a recipe's adapters on a data folder."""
     with clear_errors(is_shared=True) as console, show_fit(console) as begin:
@@ -89,6 +92,7 @@ def fit_command(
             backbone_dir=backbone,
             resume=resume,
             begin=begin,
+            shard=shard,
         )
 
 

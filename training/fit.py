@@ -17,7 +17,9 @@ from training.bridge import copy_towers, read_towers
 from training.checkpoint import (
     BACKBONE_NAME,
     CONFIG_NAME,
+    adapter_state,
     has_checkpoint,
+    load_model,
     read_backbone,
     read_checkpoint,
     read_config,
@@ -42,6 +44,7 @@ from training.run_folder import (
     drop_records_after,
     start_run,
 )
+from training.sharding import check_shardable, gather, gather_moments, spread_moments
 from training.step import Optimisation
 
 Observe = Callable[[StepRecord], None]
@@ -64,21 +67,25 @@ def fit(
     backbone_dir: Path | None,
     resume: bool,
     begin: Callable[[VideoCLIP], Observe],
+    shard: bool = False,
 ) -> VideoCLIP:
     """Fit a recipe's model and return it.
 
     ``begin`` is called once with the model before the first step and returns what is called after every step, in the
     main process alone. A run that resumes takes its own copy of the backbone and reaches the weights it would have had
-    without the stop.
+    without the stop. With ``shard`` the model is spread over the processes while it trains, and what ``begin`` sees
+    stays so: it may count parameters, but not use them; the model that is returned is another one, and whole.
 
     Raises:
         RunError: the run folder is taken, or does not hold this run; or there is no backbone to start from.
         SettingError: the recipe has another number of classes than the data has labels; or the launcher is of no use,
-            see ``ranks.join_launch``.
+            see ``ranks.join_launch``; or there are no processes to ``shard`` over.
         DataError: the data cannot be trained on.
         DivergenceError: a loss or a gradient is not finite; the weights of the last checkpoint are kept.
     """
     accelerator = join_launch()
+    if shard:
+        check_shardable(accelerator)
     recipe = _open_run(recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume,
                        accelerator=accelerator)  # fmt: skip
     torch.manual_seed(recipe.fit.seed)
@@ -86,8 +93,10 @@ def fit(
     labels = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
     if model.config.is_closed:
         model.classes = tuple(labels)
-    run = _Run(recipe, model, workplace, accelerator, prepare_texts(model, labels))
-    first_step = run.resume() if resume else 0
+    texts = prepare_texts(model, labels)
+    state = read_checkpoint(workplace.run_dir, model=model) if resume and has_checkpoint(workplace.run_dir) else None
+    run = _Run(recipe, model, workplace, accelerator, texts, shard=shard)
+    first_step = run.resume(state) if resume else 0
     # The first process decodes; the others then find its file.
     with accelerator.main_process_first():
         clips = open_training_clips(recipe, data=data, cache_dir=workplace.cache_dir, num_workers=workplace.num_workers)
@@ -103,6 +112,9 @@ def fit(
     )
     observe = begin(model) if accelerator.is_main_process else _ignore
     run.train(clips, plan=plan, first_step=first_step, observe=observe)
+    if shard:
+        accelerator.wait_for_everyone()  # The main process has then written the last checkpoint.
+        return load_model(workplace.run_dir).to(accelerator.device)
     model.adopt_temperature()
     return model.eval()
 
@@ -117,12 +129,15 @@ class _Run:
         workplace: Workplace,
         accelerator: Accelerator,
         texts: Texts,
+        *,
+        shard: bool,
     ) -> None:
         self._config: FitConfig = recipe.fit
         self._model = model
         self._workplace = workplace
         self._accelerator = accelerator
-        self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator)
+        self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator,
+                                          shard=shard)  # fmt: skip
 
     def train(self, clips: TrainingClips, *, plan: BatchPlan, first_step: int, observe: Observe) -> None:
         """Take the steps from ``first_step`` to the end of the plan."""
@@ -156,18 +171,17 @@ class _Run:
                 step_seconds=now - started,
             )
             started = now
-            if is_main:
-                self._keep(record)
+            self._keep(record)
             observe(record)
         if is_main:
             draw_curves(self._workplace.run_dir)
 
-    def resume(self) -> int:
-        """Load the latest checkpoint; returns the number of steps done, 0 for a run that stopped before its first."""
+    def resume(self, state: dict[str, Any] | None) -> int:
+        """Go on from the state beside the weights of the model, or from nothing; returns the number of steps done."""
         step = 0
-        if has_checkpoint(self._workplace.run_dir):
-            state = read_checkpoint(self._workplace.run_dir, model=self._model)
-            self._optimisation.optimizer.load_state_dict(state["optimizer"])
+        if state is not None:
+            optimizer = self._optimisation.optimizer
+            optimizer.load_state_dict(spread_moments(state["optimizer"], optimizer=optimizer))
             torch.set_rng_state(state["rng"])
             if torch.cuda.is_available() and state["cuda_rng"]:
                 torch.cuda.set_rng_state_all(state["cuda_rng"])
@@ -177,15 +191,18 @@ class _Run:
         return step
 
     def _keep(self, record: StepRecord) -> None:
-        """Log the step and write a checkpoint where they are due."""
+        """Log the step and write a checkpoint where they are due, in the main process; the others give their shares."""
         run_dir, is_last = self._workplace.run_dir, record.step == record.num_steps
-        if is_last or record.step % self._config.log_every_steps == 0:
+        is_main = self._accelerator.is_main_process
+        if is_main and (is_last or record.step % self._config.log_every_steps == 0):
             append_record(run_dir, record)
         if is_last or record.step % self._config.checkpoint_every_steps == 0:
+            adapters = gather(adapter_state(self._model))
             state: dict[str, Any] = {"rng": torch.get_rng_state()}
-            state["optimizer"] = self._optimisation.optimizer.state_dict()
+            state["optimizer"] = gather_moments(self._optimisation.optimizer)
             state["cuda_rng"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-            write_checkpoint(run_dir, model=self._model, step=record.step, state=state)
+            if is_main:
+                write_checkpoint(run_dir, adapters=adapters, step=record.step, state=state)
 
 
 def _ignore(_: StepRecord) -> None:

@@ -5,7 +5,6 @@ The losses on arrays are in ``losses``; the update that follows is in ``step``.
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -26,8 +25,8 @@ from training.losses import (
     soft_targets,
 )
 from training.mixing import draw_mix, mix_frames, mix_targets
-from training.models.synchronised_norm import synchronise_batch_norms
 from training.models.video_clip import LabelTokens, VideoCLIP
+from training.sharding import share_module, share_pass
 
 Check = Callable[[Mapping[str, Tensor | None]], None]
 
@@ -46,13 +45,11 @@ class ContrastiveObjective:
     """The loss of ``dual_semantic``: clips of all processes together, with the texts of their labels."""
 
     def __init__(self, model: VideoCLIP, *, bank: TextBank, config: FitConfig, accelerator: Accelerator) -> None:
-        """Prepare the video tower for several processes; batch norms see the clips of all of them."""
+        """Prepare the video tower for several processes."""
         self._accelerator = accelerator
         self._config = config
         self._dtype = bank.english.dtype
-        if accelerator.num_processes > 1:
-            synchronise_batch_norms(model.video, device=accelerator.device)
-        self._encoder: nn.Module = accelerator.prepare_model(model.video)
+        self._encoder = share_module(model.video, accelerator=accelerator)
         self._loss = partial(dual_semantic_loss, bank=bank, config=model.config, label_smoothing=config.label_smoothing)
 
     def differentiate(self, batch: ClipBatch, *, step: int, check: Check) -> Losses:  # noqa: ARG002
@@ -88,13 +85,11 @@ class ClassificationObjective:
 
     def __init__(self, model: VideoCLIP, *, texts: Texts, config: FitConfig, accelerator: Accelerator) -> None:
         """Prepare everything that trains, as one module, for several processes."""
-        if accelerator.num_processes > 1:
-            synchronise_batch_norms(model.video, device=accelerator.device)
         self._accelerator = accelerator
         self._config = config
         self._fusion = model.config.fusion
         self._num_labels = _count_labels(model, texts)
-        self._towers: nn.Module = accelerator.prepare_model(_Towers(model, texts=texts))
+        self._towers = share_module(_Towers(model, texts=texts), accelerator=accelerator)
 
     def differentiate(self, batch: ClipBatch, *, step: int, check: Check) -> Losses:
         """Add the gradients of the loss over all processes to the parameters; returns that loss."""
@@ -104,8 +99,7 @@ class ClassificationObjective:
         total = targets.new_zeros(())
         for index, (some_frames, some_targets) in enumerate(passes):
             is_last = index == len(passes) - 1
-            # Gradients are averaged over the processes once, with those of the last pass.
-            with nullcontext() if is_last else self._accelerator.no_sync(self._towers):
+            with share_pass(self._towers, accelerator=self._accelerator, is_last=is_last):
                 loss = self._loss(some_frames, some_targets, check=check) * (len(some_frames) / len(frames))
                 self._accelerator.backward(loss)
             total += loss.detach()

@@ -1,6 +1,7 @@
 """The processes of a launch: joining them, telling which one speaks, and sharing work among them.
 
-One process without a launcher is a launch of its own. How gradients are shared is in ``objectives``.
+One process without a launcher is a launch of its own. How gradients are shared is in ``objectives``, how one model is
+spread over processes in ``sharding``.
 """
 
 import os
@@ -76,12 +77,12 @@ def join_launch() -> Accelerator:
     """Join the other processes of this launch, or work alone where there are none.
 
     Raises:
-        SettingError: the launcher shards models, or started processes that cannot find each other.
+        SettingError: the launcher itself shards models, or started processes that cannot find each other.
     """
     if asked := [name for name in _SHARDING if parse_flag_from_env(name)]:
         raise SettingError(
-            f"the launcher set {asked[0]} to shard the model, but every process holds the whole of it and shares "
-            "gradients alone; launch with --multi_gpu"
+            f"the launcher set {asked[0]} to shard the model, which is the work of fit; launch with --multi_gpu, and "
+            "give fit --shard"
         )
     patience = InitProcessGroupKwargs(backend=None, timeout=_PATIENCE)
     accelerator = Accelerator(kwargs_handlers=[patience])

@@ -15,9 +15,11 @@ from training.data.loader import ClipBatch
 from training.errors import DivergenceError
 from training.losses import Losses, TextBank, Texts
 from training.models.freezing import adapter_modules, tuned_towers
+from training.models.synchronised_norm import synchronise_batch_norms
 from training.models.video_clip import VideoCLIP
 from training.objectives import ClassificationObjective, ContrastiveObjective, Objective
 from training.optim import build_optimizer, set_learning_rate
+from training.sharding import gradient_norm, is_finite, spread
 
 
 class Optimisation:
@@ -27,12 +29,18 @@ class Optimisation:
     Steps therefore do not depend on how many processes share a batch, beyond rounding.
     """
 
-    def __init__(self, model: VideoCLIP, *, texts: Texts, config: FitConfig, accelerator: Accelerator) -> None:
-        """Prepare a model for training in place.
+    def __init__(
+        self, model: VideoCLIP, *, texts: Texts, config: FitConfig, accelerator: Accelerator, shard: bool = False
+    ) -> None:
+        """Prepare a model for training in place; with ``shard`` it is spread over the processes and stays so.
 
         Raises:
             ValueError: labels that are not encoded yet are given to a method whose texts are frozen.
         """
+        if accelerator.num_processes > 1:
+            synchronise_batch_norms(model.video, device=accelerator.device)
+        if shard:
+            spread(model, accelerator=accelerator)
         self._model = model
         self._texts = texts
         self._config = config
@@ -74,7 +82,7 @@ class Optimisation:
 
     def _check_forward(self, results: Mapping[str, Tensor | None], *, step: int) -> None:
         """Stop where a result is not finite, naming the weight or text behind it where there is one."""
-        if all(tensor is None or tensor.isfinite().all() for tensor in results.values()):
+        if all(tensor is None or is_finite(tensor) for tensor in results.values()):
             return
         weights = {f"parameter {name}": parameter for name, parameter in self._model.named_parameters()}
         texts: dict[str, Tensor | None] = {}
@@ -86,7 +94,7 @@ class Optimisation:
     def _clip_gradients(self, *, step: int) -> Float[Tensor, ""]:
         """Bound the gradient's norm, and return what it was."""
         named = [(name, each) for name, each in self._model.named_parameters() if each.grad is not None]
-        norm = nn.utils.get_total_norm([each.grad for _, each in named if each.grad is not None])
+        norm = gradient_norm([each.grad for _, each in named if each.grad is not None])
         if not norm.isfinite():
             gradients = {f"gradient of {name}": each.grad for name, each in named}
             require_finite({**gradients, "norm of the gradient": norm}, step=step)
@@ -109,7 +117,7 @@ def require_finite(tensors: dict[str, Tensor | None], *, step: int) -> None:
         DivergenceError: names the first tensor with a number that is not finite, and the step.
     """
     for name, tensor in tensors.items():
-        if tensor is not None and not tensor.isfinite().all():
+        if tensor is not None and not is_finite(tensor):
             raise DivergenceError(
                 f"{name} is not finite at step {step}; the weights are those of the step before. Lower learning_rate, "
                 "or resume from the last checkpoint with another"

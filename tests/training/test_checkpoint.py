@@ -33,7 +33,7 @@ def write_run(run_dir: Path, backbone_dir: Path, *, recipe: Recipe = RECIPE, ste
     copy_backbone(backbone_dir, run_dir)
     model = read_backbone(backbone_dir).build(recipe.model)
     (run_dir / "config.json").write_text(render_config(recipe), encoding="utf-8")
-    write_checkpoint(run_dir, model=model, step=step, state={"optimizer": {"lr": 0.1}})
+    write_checkpoint(run_dir, adapters=adapter_state(model), step=step, state={"optimizer": {"lr": 0.1}})
     return run_dir
 
 
@@ -152,8 +152,8 @@ def test_supervision_by_english_takes_no_chinese_from_the_backbone(backbone_dir:
 def test_only_the_latest_checkpoint_is_kept(backbone_dir: Path, tmp_path: Path) -> None:
     run_dir = write_run(tmp_path / "run", backbone_dir, step=3)
     model = load_model(run_dir)
-    write_checkpoint(run_dir, model=model, step=12, state={})
-    write_checkpoint(run_dir, model=model, step=12, state={"ignored": True})
+    write_checkpoint(run_dir, adapters=adapter_state(model), step=12, state={})
+    write_checkpoint(run_dir, adapters=adapter_state(model), step=12, state={"ignored": True})
     assert [path.name for path in (run_dir / "checkpoint").iterdir()] == ["00000012"]
     assert read_checkpoint(run_dir, model=model) == {"step": 12}
 

@@ -38,7 +38,8 @@ def test_processes_that_cannot_find_each_other_are_refused(monkeypatch: pytest.M
 @pytest.mark.parametrize("engine", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
 def test_engines_that_shard_models_are_refused(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"ACCELERATE_USE_{engine}", "true")
-    with pytest.raises(SettingError, match=f"set ACCELERATE_USE_{engine} to shard the model, but every process holds"):
+    message = f"set ACCELERATE_USE_{engine} to shard .* of fit; launch with --multi_gpu, and give fit --shard"
+    with pytest.raises(SettingError, match=message):
         join_launch()
 
 

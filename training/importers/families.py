@@ -124,7 +124,7 @@ def _write_run(out: Path, *, converted: Converted, towers: PublicBackbone, origi
         model = _build(converted, source=origin.source)
         own = PublicBackbone(converted.backbone, {**towers.origins, CHECKPOINT_ORIGIN: origin})
         write_public_backbone(own, unfinished / BACKBONE_NAME)
-        write_checkpoint(unfinished, model=model, step=0, state={})
+        write_checkpoint(unfinished, adapters=adapter_state(model), step=0, state={})
         for name, text in _render_files(converted, origin=origin):
             write_text(unfinished / name, text=text)
         unfinished.rename(out)

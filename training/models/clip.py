@@ -6,13 +6,14 @@ Parameter names are those of open_clip and OpenAI, so released weights load with
 
 from typing import Any
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config import ClipConfig
 from training.models.attention import causal_mask, self_attention
 from training.models.deep_prompts import DeepPrompts
+from training.models.layer_call import call_layer
 from training.torchvision_operators import declare_missing_operators
 
 # Learned tokens stand behind the start-of-text token.
@@ -129,10 +130,17 @@ class EnglishTextTower(nn.Module):
         for layer, block in enumerate(self.transformer.resblocks):
             if self.vl_prompts is not None:
                 tokens = self.vl_prompts.renew(tokens, position=_PROMPT_POSITION, layer=layer)
-            tokens = tokens + self_attention(block.attn, block.ln_1(tokens), mask=mask)
-            tokens = tokens + block.mlp(block.ln_2(tokens))
+            tokens = call_layer(_attend_and_transform, block, tokens, mask)
         if self.vl_prompts is not None:
             tokens = self.vl_prompts.remove(tokens, position=_PROMPT_POSITION)
         words = functional.normalize(self.ln_final(tokens) @ self.text_projection, dim=-1)
         index = eot_index.long()[:, None, None].expand(-1, 1, words.shape[-1])
         return words.gather(1, index).squeeze(1), words
+
+
+def _attend_and_transform(
+    block: ResidualAttentionBlock, tokens: Float[Tensor, "L length D"], mask: Bool[Tensor, "length length"]
+) -> Float[Tensor, "L length D"]:
+    attended = tokens + self_attention(block.attn, block.ln_1(tokens), mask=mask)
+    output: Tensor = attended + block.mlp(block.ln_2(attended))
+    return output

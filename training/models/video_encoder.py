@@ -8,6 +8,7 @@ from torch.nn import functional
 from training.models.attention import self_attention
 from training.models.clip import ResidualAttentionBlock, VisionTransformer
 from training.models.deep_prompts import DeepPrompts
+from training.models.layer_call import call_layer
 from training.models.temporal_prompts import TemporalPrompts
 
 
@@ -91,6 +92,12 @@ def apply_layer(
     block: ResidualAttentionBlock, tokens: Float[Tensor, "N T tokens D"], *, prompts: Float[Tensor, "N T P D"] | None
 ) -> Float[Tensor, "N T tokens D"]:
     """Attend over tokens and prompts, drop the prompts' outputs (Eq. 13), apply the MLP (Eq. 14)."""
+    return call_layer(_attend_and_transform, block, tokens, prompts)
+
+
+def _attend_and_transform(
+    block: ResidualAttentionBlock, tokens: Float[Tensor, "N T tokens D"], prompts: Float[Tensor, "N T P D"] | None
+) -> Float[Tensor, "N T tokens D"]:
     joined = tokens if prompts is None else torch.cat([tokens, prompts], dim=2)
     sequence = joined.flatten(0, 1)
     attended = sequence + self_attention(block.attn, block.ln_1(sequence))
