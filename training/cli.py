@@ -77,7 +77,9 @@ def fit_command(  # noqa: PLR0913 - each argument is an option
     backbone: Annotated[Path | None, typer.Option(help="Folder of the frozen towers to start from.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames. [default: in the run]")] = None,
     settings: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, if the run was begun.")
+    ] = False,
     workers: WorkersOption = 2,
     shard: Annotated[
         bool, typer.Option("--shard", help="Spread the model over the processes of the launch, instead of copying it.")

@@ -73,8 +73,9 @@ def fit(
 
     ``begin`` is called once with the model before the first step and returns what is called after every step, in the
     main process alone. A run that resumes takes its own copy of the backbone and reaches the weights it would have had
-    without the stop. With ``shard`` the model is spread over the processes while it trains, and what ``begin`` sees
-    stays so: it may count parameters, but not use them; the model that is returned is another one, and whole.
+    without the stop; where none was begun, ``resume`` begins it from ``backbone_dir``. With ``shard`` the model is
+    spread over the processes while it trains, and what ``begin`` sees stays so: it may count parameters, but not use
+    them; the model that is returned is another one, and whole.
 
     Raises:
         RunError: the run folder is taken, or does not hold this run; or there is no backbone to start from.
@@ -86,6 +87,8 @@ def fit(
     accelerator = join_launch()
     if shard:
         check_shardable(accelerator)
+    # All processes ask before the first one writes, see ``_open_run``.
+    resume = resume and (backbone_dir is None or (workplace.run_dir / CONFIG_NAME).exists())
     recipe = _open_run(recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume,
                        accelerator=accelerator)  # fmt: skip
     torch.manual_seed(recipe.fit.seed)

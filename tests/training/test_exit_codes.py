@@ -36,7 +36,7 @@ def test_stopped_training_goes_on_to_a_published_bundle(data: VideoData, backbon
     settings = [part for setting in SMALL for part in ("--set", setting)]
     fit = ("fit", "dual_semantic", "--data", data.directory, "--backbone", backbone_dir, "--out", run, "--workers", 1,
            *settings)  # fmt: skip
-    assert stop(*fit, seen=(run, "checkpoint/0*"), sent=signal.SIGTERM) == 143
+    assert stop(*fit, "--resume", seen=(run, "checkpoint/0*"), sent=signal.SIGTERM) == 143
     assert stop(*fit, "--resume", seen=(run, "checkpoint/*3"), sent=signal.SIGINT) == 130
     assert call(*fit).exit_code == 1
     assert call(*fit, "--resume").exit_code == 0
