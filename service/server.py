@@ -21,7 +21,8 @@ def open_socket(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends answers without delay on connections that are TCP by name; others wait 40 ms for company.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise SettingsError(f"host {host!r} cannot be listened on: {error}; give an address of this machine") from error
     try:
