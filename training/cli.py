@@ -1,157 +1,131 @@
-"""The command `duoact-train`: reads arguments, calls the training parts, prints; what they do lives elsewhere."""
+"""The command `duoact-train`: its commands by name, each loaded when it is run; what they do stands in their modules.
 
-import json
-from pathlib import Path
-from typing import Annotated
+Loading all of them, with torch below them, takes seconds that help and typing errors need not wait for.
+"""
+
+from importlib import import_module
+from typing import Any, NamedTuple, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from service.contract.graphs import Format
-from service.contract.labels import read_label_file
-from training.checkpoint import load_model
-from training.cli_ablate import ablate_command
-from training.cli_align import align_command
-from training.cli_bundle import backbone_command, bundle_command
-from training.cli_configure import configure_command
-from training.cli_cost import cost_command
-from training.cli_data import data_app
-from training.cli_evaluate import evaluate_command
-from training.cli_figures import figures_command
-from training.cli_import import import_command
-from training.cli_label_cost import label_cost_command
-from training.cli_options import EXIT_CODES, DataOption, SetOption, WorkersOption, clear_errors
-from training.cli_publish import publish_command
-from training.cli_retrieve import retrieve_command
-from training.data.annotations import LABELS_NAME, read_video_data
-from training.demo.build import build_demo, plan_demo, plan_miniature
-from training.export.bundle import export_bundle
-from training.export.verify import verify_bundle
-from training.fit import Workplace, fit
-from training.model_card import configure_method, describe_model, render_groups
-from training.overrides import override, parse_settings
-from training.progress import show_fit
-from training.provenance import choose_fusion, describe_provenance
-from training.recipes import find_recipe
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed, and the message says what to change; 2 arguments that make no sense; 130 "
+    "interrupted, 143 terminated, 137 killed: run the same command again, fit with --resume, which "
+    "begins where nothing was begun. A bundle is replaced, and a version published, as a whole or not at all. "
+    "A launcher of several processes ends with 1, whatever the failure."
+)
+
+
+class Late(NamedTuple):
+    """A command that is not loaded yet: where it is, and the first line of what it says of itself."""
+
+    module: str
+    attribute: str
+    help: str
+
+    @property
+    def name(self) -> str:
+        """What is typed."""
+        return self.attribute.rpartition("_")[0].replace("_", "-")
+
+
+COMMANDS = (
+    Late(
+        "cli_ablate",
+        "ablate_command",
+        "Run a table of the paper on a data folder, seed by seed; repeat the command to go on, or to share the work.",
+    ),
+    Late(
+        "cli_align",
+        "align_command",
+        "Measure retrieval of translations both ways and, with videos, Chinese alone; say if the branch may go on.",
+    ),
+    Late(
+        "cli_bundle",
+        "backbone_command",
+        "Turn public weights into a backbone folder; weights that are not here are fetched.",
+    ),
+    Late(
+        "cli_bundle",
+        "bundle_command",
+        "Turn public weights into a serving bundle: plain CLIP, frames averaged, verified on every engine.",
+    ),
+    Late(
+        "cli_configure",
+        "configure_command",
+        "Write the config.pbtxt of a bundle's graphs for other devices, batch sizes and queues than the default.",
+    ),
+    Late(
+        "cli_cost",
+        "cost_command",
+        "Compare memory and time of training parts of a model with full fine-tuning; needs no weights and no data.",
+    ),
+    Late("cli_data", "data_app", "Bring official data sets into data folders, and check these."),
+    Late(
+        "cli_demo",
+        "demo_command",
+        "Build the demo bundle from nothing: render, pre-train, align, fit, evaluate, export, verify.",
+    ),
+    Late("cli_evaluate", "evaluate_command", "Evaluate a run by a protocol; report and rankings go to its folder."),
+    Late(
+        "cli_export",
+        "export_command",
+        "Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes.",
+    ),
+    Late(
+        "cli_figures",
+        "figures_command",
+        "Draw maps over videos, t-SNE, confusion, curves and lambda of a run, with the data behind each.",
+    ),
+    Late("cli_fit", "fit_command", "Fit a recipe's adapters on a data folder."),
+    Late(
+        "cli_import",
+        "import_command",
+        "Import a released checkpoint as a run, which evaluate and export take; nothing in the file is executed.",
+    ),
+    Late("cli_info", "info_command", "Count parameters by group and multiply-accumulates of a view; needs no weights."),
+    Late(
+        "cli_label_cost",
+        "label_cost_command",
+        "Time the embedding of labels with rows as long as needed, and padded to the towers' full length.",
+    ),
+    Late(
+        "cli_publish",
+        "publish_command",
+        "Publish a bundle as a new version in a Triton model repository, or take the last version back.",
+    ),
+    Late(
+        "cli_retrieve",
+        "retrieve_command",
+        "Measure R@1, R@5, R@10 and median rank of captions and videos; the report goes to the run's folder.",
+    ),
+    Late("cli_export", "verify_command", "Prove that a bundle gives the same answers on every engine."),
+)
+
+
+def load(late: Late) -> TyperCommand | TyperGroup:
+    """Load a command, or a group of commands."""
+    found = getattr(import_module(f"training.{late.module}"), late.attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(late.name)(found)
+        found = alone
+    return cast("TyperCommand | TyperGroup", typer.main.get_command(found))
+
+
+def _stand_in(late: Late) -> type[TyperCommand]:
+    """Make the kind of command that becomes the one meant as soon as it is given arguments."""
+
+    class StandIn(TyperCommand):
+        def make_context(self, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - as in the library
+            return load(late).make_context(*arguments, **settings)
+
+    return StandIn
+
 
 app = typer.Typer(
     help="Adapt frozen CLIP to video, evaluate it and export bundles.", epilog=EXIT_CODES, no_args_is_help=True
 )
-app.command("ablate")(ablate_command)
-app.command("align")(align_command)
-app.command("backbone")(backbone_command)
-app.command("bundle")(bundle_command)
-app.command("configure")(configure_command)
-app.command("cost")(cost_command)
-app.add_typer(data_app, name="data")
-app.command("evaluate")(evaluate_command)
-app.command("figures")(figures_command)
-app.command("import")(import_command)
-app.command("label-cost")(label_cost_command)
-app.command("publish")(publish_command)
-app.command("retrieve")(retrieve_command)
-
-
-@app.command("demo")
-def demo_command(
-    *,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("model_repository/demo"),
-    work: Annotated[
-        Path, typer.Option(help="Folder for data, towers and run; what is there is not made again.")
-    ] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of data, towers and adapters.")] = 0,
-    workers: WorkersOption = 2,
-    miniature: Annotated[bool, typer.Option("--miniature", help="Take the same path in a minute or two.")] = False,
-) -> None:
-    """Build the demo bundle from nothing: render, pre-train, align, fit, evaluate, export, verify."""
-    with clear_errors() as console:
-        plan = plan_miniature(seed=seed) if miniature else plan_demo(seed=seed)
-        build_demo(plan, out=out, work=work, num_workers=workers, console=console)
-
-
-@app.command("fit")
-def fit_command(  # noqa: PLR0913 - each argument is an option
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe.")],
-    *,
-    data: DataOption,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    backbone: Annotated[Path | None, typer.Option(help="Folder of the frozen towers to start from.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames. [default: in the run]")] = None,
-    settings: SetOption = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint, if the run was begun.")
-    ] = False,
-    workers: WorkersOption = 2,
-    shard: Annotated[
-        bool, typer.Option("--shard", help="Spread the model over the processes of the launch, instead of copying it.")
-    ] = False,
-) -> None:
-    """Fit a recipe's adapters on a data folder."""
-    with clear_errors(is_shared=True) as console, show_fit(console) as begin:
-        fit(
-            override(find_recipe(recipe), parse_settings(settings or [])),
-            data=read_video_data(data),
-            workplace=Workplace(run_dir=out, cache_dir=cache or out / "frames", num_workers=workers),
-            backbone_dir=backbone,
-            resume=resume,
-            begin=begin,
-            shard=shard,
-        )
-
-
-@app.command("export")
-def export_command(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
-    graph_format: Annotated[Format, typer.Option("--format", help="Format of the graphs.")] = "onnx",
-    name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
-) -> None:
-    """Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes."""
-    with clear_errors():
-        model, provenance = load_model(run).cpu(), describe_provenance(run)
-        # Classes stand in the manifest, and a closed vocabulary compares them with no text.
-        label_sets = {} if model.classes else {provenance.training_data["name"]: read_label_file(run / LABELS_NAME)}
-        export_bundle(
-            model,
-            out,
-            name=name or out.resolve().name,
-            label_sets=label_sets,
-            fusion=choose_fusion(run, has_chinese=model.chinese is not None),
-            provenance=provenance,
-            format=graph_format,
-        )
-
-
-@app.command("verify")
-def verify_command(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    *,
-    run: Annotated[Path | None, typer.Option(help="Folder of the run it was exported from, to compare with.")] = None,
-    triton: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a Triton server that runs it, to compare too.")
-    ] = None,
-) -> None:
-    """Prove that a bundle gives the same answers on every engine."""
-    with clear_errors() as console:
-        model = None if run is None else load_model(run).cpu()
-        verify_bundle(bundle, model=model, console=console, triton=triton)
-
-
-@app.command("info")
-def info_command(
-    method: Annotated[str, typer.Argument(help="Name of the method.")],
-    *,
-    backbone: Annotated[str, typer.Option(help="An open_clip architecture.")] = "ViT-B-16-quickgelu",
-    frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 8,
-    settings: SetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Count parameters by group and multiply-accumulates of a view; needs no weights."""
-    with clear_errors() as console:
-        config = configure_method(method, architecture=backbone, num_frames=frames)
-        card = describe_model(override(config, parse_settings(settings or [])))
-        if as_json:
-            typer.echo(json.dumps(card.to_json(), indent=2))
-            return
-        console.print(render_groups(card.groups))
-        console.print(f"{card.gmacs_per_view} GMACs a view")
+for _late in COMMANDS:
+    app.command(_late.name, cls=_stand_in(_late), help=_late.help)(lambda: None)

@@ -32,7 +32,7 @@ def align_command(
     frames: Annotated[int, typer.Option(min=1, help="Frames of a clip.")] = 8,
     workers: WorkersOption = 2,
 ) -> None:
-    """Measure retrieval of translations both ways and, with videos, Chinese alone; say whether the branch may go on."""
+    """Measure retrieval of translations both ways and, with videos, Chinese alone; say if the branch may go on."""
     with clear_errors() as console:
         model = build_vanilla(read_stored_backbone(backbone), num_frames=frames)
         videos = None if data is None else _measure_videos(model, data, split=split, out=out, num_workers=workers)

@@ -14,12 +14,6 @@ from training.errors import SettingError
 from training.ranks import count_started, lacks_others, read_rank
 
 EXIT_FAILED = 1
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 failed, and the message says what to change; 2 arguments that make no sense; 130 "
-    "interrupted, 143 terminated, 137 killed: run the same command again, fit with --resume, which "
-    "begins where nothing was begun. A bundle is replaced, and a version published, as a whole or not at all. "
-    "A launcher of several processes ends with 1, whatever the failure."
-)
 
 DataOption = Annotated[Path, typer.Option(help="Folder with labels.csv and annotations.csv.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="A field of the config, as key=value; repeatable.")]

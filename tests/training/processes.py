@@ -17,6 +17,9 @@ from typer.testing import CliRunner
 
 from training.cli import app
 
+# What the server imports, once.
+_PRELOADED = ["tests.training.ranks", "training.cli_evaluate", "training.cli_fit"]
+
 
 class Outcome(NamedTuple):
     """What a command came to in one process."""
@@ -28,7 +31,7 @@ class Outcome(NamedTuple):
 
 def run_in_processes(work: Callable[..., None], *arguments: Any, num_processes: int) -> None:  # noqa: ANN401
     """Call ``work(rank, *arguments)`` in processes that find each other as those of a launcher do."""
-    multiprocessing.set_forkserver_preload([__name__])
+    multiprocessing.set_forkserver_preload(_PRELOADED)
     start_processes(
         _run_in_rank,
         args=(num_processes, _free_port(), work, arguments),

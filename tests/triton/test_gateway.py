@@ -20,8 +20,9 @@ from training.data.motion_shapes import VideoFormat, draw_scene, motion_shapes_l
 
 LABELS = json.dumps([{"en": label.en, "zh": label.zh} for label in motion_shapes_labels()])
 MAX_DIFFERENCE = 1e-3
-NUM_CLIPS = 8
-# Deaths of the server that a service lives through; more of them prove more, and take longer.
+# Rendered clips, and at most as many real ones; and deaths of the server that a service lives through. More of them
+# prove more, and take longer.
+NUM_CLIPS = int(os.environ.get("TESTS_TRITON_CLIPS", "8"))
 NUM_DEATHS = int(os.environ.get("TESTS_TRITON_DEATHS", "2"))
 RECOVERY_SECONDS = 3.0
 Answer = dict[str, Any]
@@ -41,11 +42,13 @@ def gateway(server: TritonServer, demo: Bundle, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Rendered clips, and a few real ones where they lie beside the checkout."""
-    folder, rng = tmp_path_factory.mktemp("clips"), np.random.default_rng(7)
-    for number, label in enumerate(motion_shapes_labels()[::12][:NUM_CLIPS]):
-        render_video(draw_scene(label, rng=rng), path=folder / f"{number}.mp4", video_format=VideoFormat())
-    real = sorted((ROOT.parent / "shared" / "videos").glob("*/*.mp4"))[:NUM_CLIPS]
+    """Rendered clips, and real ones where they lie beside the checkout."""
+    folder, rng, labels = tmp_path_factory.mktemp("clips"), np.random.default_rng(7), motion_shapes_labels()
+    for number in range(NUM_CLIPS):
+        # A stride that has no factor in common with the number of labels reaches all of them.
+        scene = draw_scene(labels[number * 13 % len(labels)], rng=rng)
+        render_video(scene, path=folder / f"{number:04}.mp4", video_format=VideoFormat())
+    real = sorted(path for path in (ROOT.parent / "shared" / "videos").glob("*/*") if path.is_file())[:NUM_CLIPS]
     return [*sorted(folder.iterdir()), *real]
 
 
