@@ -29,7 +29,6 @@ pytestmark = pytest.mark.slow
 FULL = "full"
 METHODS: dict[str, ModelConfig] = {
     FULL: FINE_TUNED,
-    "image": replace(FINE_TUNED, mode="image"),
     "text": replace(FINE_TUNED, mode="text"),
     "decision fusion": replace(FINE_TUNED, fusion="decision"),
     "image fusion": replace(FINE_TUNED, fusion="image"),
