@@ -1,6 +1,7 @@
 """Fixtures that more than one part of the tests needs."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +13,18 @@ import pytest
 from fastapi import FastAPI
 
 from service.app import Parts, build_app, build_parts
+from service.contract.cpu import describe_cpu
+from service.contract.engine import choose_precision
 from service.contract.manifest import open_bundle
 from service.settings import Settings
 from tests.bundles import write_bundle
 from tests.encoders import FakeEngine
+
+
+def pytest_report_header() -> str:
+    """Say what the tests run on: some results are those of a class of CPU."""
+    precision = choose_precision("auto", graph="video_encoder")
+    return f"CPU: {describe_cpu()}, {os.cpu_count()} cores; videos are encoded in {precision}"
 
 
 @dataclass(frozen=True)

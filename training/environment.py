@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from service.contract.cpu import describe_cpu
+
 _PACKAGES = ("duoact", "torch", "open_clip_torch", "accelerate", "numpy", "av", "tokenizers", "safetensors")
 
 
@@ -19,7 +21,7 @@ def describe_environment() -> dict[str, Any]:
         "git_commit": read_git_commit(),
         "package_versions": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else describe_cpu(),
         "num_cpus": os.cpu_count(),
         "num_threads": torch.get_num_threads(),
     }
@@ -41,10 +43,3 @@ def read_peak_memory() -> int:
         return torch.cuda.max_memory_allocated()
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kibibytes * 1024
-
-
-def _cpu_name() -> str:
-    cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -5,8 +5,9 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from service.encoders.base import Precision
-from service.encoders.embedded import choose_precision, open_core
+from service.contract.cpu import describe_cpu
+from service.contract.engine import choose_precision
+from service.contract.precision import Precision
 from service.settings import Settings
 
 _PACKAGES = ("duoact", "openvino", "av", "numpy", "tokenizers", "fastapi", "uvicorn")
@@ -25,6 +26,7 @@ class ServiceOptions:
 class Environment:
     """Where the measurement ran.
 
+    ``cpu`` also names the class, the arithmetic that the CPU has.
     ``load_average`` is that of the minute before it began: other programs that keep the cores busy slow it down.
     ``options`` are None where the service was not started by the measurement.
     """
@@ -43,7 +45,7 @@ def describe_environment(settings: Settings | None) -> Environment:
     """Describe this machine, and how a service with these settings uses it."""
     num_cpus = os.cpu_count() or 1
     return Environment(
-        cpu=str(open_core().get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+        cpu=describe_cpu(),
         num_cpus=num_cpus,
         num_usable_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else num_cpus,
         load_average=round(os.getloadavg()[0], 2),
@@ -55,6 +57,5 @@ def describe_environment(settings: Settings | None) -> Environment:
 
 
 def _describe_options(settings: Settings) -> ServiceOptions:
-    capabilities = open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    precision = choose_precision(settings.encoder_precision, capabilities=capabilities)
+    precision = choose_precision(settings.encoder_precision, graph="video_encoder")
     return ServiceOptions(precision, encoder_threads=settings.encoder_threads, workers=settings.workers)

@@ -4,9 +4,10 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import av
 import numpy as np
 from jaxtyping import UInt8
+
+from service.contract.rendering import write_h264
 
 NUM_FRAMES = 250
 FRAME_RATE = 25
@@ -32,15 +33,7 @@ def write_test_video(path: Path) -> None:
     shape = (HEIGHT // _PATCH, (WIDTH + NUM_FRAMES) // _PATCH + 1, 3)
     patches = random.integers(0, 256, shape, dtype=np.uint8)
     texture = patches.repeat(_PATCH, axis=0).repeat(_PATCH, axis=1)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FRAME_RATE)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        # With several threads x264 writes other bytes.
-        stream.codec_context.thread_count = 1
-        for number in range(NUM_FRAMES):
-            frame = av.VideoFrame.from_ndarray(_draw(texture, number), format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode(None))
+    write_h264(path, (_draw(texture, number) for number in range(NUM_FRAMES)), frame_rate=FRAME_RATE)
 
 
 def _draw(texture: UInt8[np.ndarray, "H long 3"], number: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -5,12 +5,12 @@ Engines live beside this module; tokenization and batching of texts is the same 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Precision = Literal["f32", "bf16"]
+from service.contract.precision import Precision
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.precision import MIN_COSINE_BF16
 from service.encoders.base import Graph
 from service.encoders.towers import checked_output
 
-MIN_COSINE_BF16 = 0.999
 # Of features and embeddings, which have unit length, or as a share of the largest logit of a row.
 MAX_DIFFERENCE_F32 = 1e-3
 

@@ -5,42 +5,33 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import openvino as ov
 import structlog
 
+from service.contract.cpu import describe_cpu
+from service.contract.engine import choose_precision, explain_failure, find_obstacle, open_core
 from service.contract.errors import BundleError, EncoderUnavailableError
 from service.contract.manifest import Bundle
+from service.contract.precision import Precision, WantedPrecision
 from service.encoders.assembly import assemble_encoders, served_specs
-from service.encoders.base import Encoders, Precision
+from service.encoders.base import Encoders
 
 _logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How OpenVINO runs: ``auto`` takes bf16 where the CPU has it; 0 threads means all cores.
+    """How OpenVINO runs: ``auto`` takes bf16 for videos where the CPU runs it; 0 threads means all cores.
 
     ``cache_dir`` keeps compiled models, which makes the next start faster.
     """
 
-    precision: Literal["auto", "f32", "bf16"] = "auto"
+    precision: WantedPrecision = "auto"
     num_threads: int = 0
     cache_dir: Path | None = None
-
-
-@cache
-def open_core() -> ov.Core:
-    """Open the core of this process, which lives as long as the process does.
-
-    Its CPU plugin lends a signal stack to the thread that opens it and frees that stack on the thread that closes it.
-    Closed on another thread, it would leave the first to die of its next signal.
-    """
-    return ov.Core()
 
 
 class OpenVINOGraph:
@@ -60,7 +51,7 @@ class OpenVINOGraph:
         try:
             self._request = open_core().compile_model(path, "CPU", properties).create_infer_request()
         except RuntimeError as error:
-            raise BundleError(f"{path} cannot be loaded: {_reason(error)}; export the bundle again") from error
+            raise BundleError(f"{path} cannot be loaded: {explain_failure(error)}; export the bundle again") from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
 
     async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
@@ -68,7 +59,7 @@ class OpenVINOGraph:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, inputs)
         except RuntimeError as error:
-            raise EncoderUnavailableError(f"{self._name} failed: {_reason(error)}") from error
+            raise EncoderUnavailableError(f"{self._name} failed: {explain_failure(error)}") from error
 
     def close(self) -> None:
         """Finish the running call and drop the waiting ones."""
@@ -79,33 +70,22 @@ class OpenVINOGraph:
         return {name: np.array(value) for port, value in results.items() for name in port.get_names()}
 
 
-def choose_precision(wanted: Literal["auto", "f32", "bf16"], *, capabilities: list[str]) -> Precision:
-    """Take bf16 where the CPU multiplies it in hardware, unless told otherwise."""
-    if wanted != "auto":
-        return wanted
-    return "bf16" if "BF16" in capabilities else "f32"
-
-
 def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoders:
-    """Compile a bundle's graphs for this CPU.
-
-    Texts are always encoded in f32: each is encoded once and kept, so exactness is worth more there than speed.
+    """Compile a bundle's graphs for this CPU, each in the precision that it is served in here.
 
     Raises:
         BundleError: a graph, a tokenizer or the golden vectors cannot be read; the message names the file.
     """
     options = replace(options, cache_dir=_usable(options.cache_dir))
-    capabilities = open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    precision = choose_precision(options.precision, capabilities=capabilities)
     graphs = {
         spec.name: OpenVINOGraph(
             bundle.directory / spec.file_name("onnx"),
-            precision=precision if spec.name == "video_encoder" else "f32",
+            precision=choose_precision(options.precision, graph=spec.name),
             options=options,
         )
         for spec in served_specs(bundle)
     }
-    _logger.info("encoder loaded", engine="openvino", precision=precision, graphs=sorted(graphs))
+    _report_precisions({name: graph.precision for name, graph in graphs.items()}, wanted=options.precision)
 
     def close() -> None:
         for graph in graphs.values():
@@ -126,7 +106,9 @@ def _usable(cache_dir: Path | None) -> Path | None:
     return cache_dir
 
 
-def _reason(error: Exception) -> str:
-    """What OpenVINO complains of, without the places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith("Exception from")) or type(error).__name__
+def _report_precisions(precisions: dict[str, Precision], *, wanted: WantedPrecision) -> None:
+    """Log what each graph is run in; that there is no bf16 is a warning only where it was asked for."""
+    obstacle = "" if wanted == "f32" else find_obstacle("bf16")
+    if obstacle:
+        (_logger.warning if wanted == "bf16" else _logger.info)("bf16 is not used", reason=obstacle)
+    _logger.info("encoder loaded", engine="openvino", cpu=describe_cpu(), precisions=precisions)

@@ -16,8 +16,9 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from service.contract.errors import DeadlineExceededError, EncoderUnavailableError
 from service.contract.graphs import Format, GraphSpec, find_format
 from service.contract.manifest import Bundle
+from service.contract.precision import Precision
 from service.encoders.assembly import assemble_encoders, served_specs
-from service.encoders.base import Encoders, Precision
+from service.encoders.base import Encoders
 from service.encoders.deadline import remaining_seconds
 from service.encoders.triton_agreement import check_agreement
 from service.encoders.triton_connection import TlsFiles, TritonConnection

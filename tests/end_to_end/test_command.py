@@ -61,7 +61,7 @@ def test_recognize_prints_json(clear_clip: tuple[ActionLabel, Path]) -> None:
     assert json.loads(result.stdout)["predictions"][0]["label"]["en"] == label.en
 
 
-def test_recognize_refuses_a_missing_video() -> None:
-    result = run("recognize", "nowhere.mp4", "--bundle", str(DEMO), "--labels", "a, b")
+def test_recognize_refuses_a_missing_video(tmp_path: Path) -> None:
+    result = run("recognize", str(tmp_path / "missing.mp4"), "--bundle", str(DEMO), "--labels", "a, b")
     assert result.returncode == 2
-    assert "nowhere.mp4" in result.stderr
+    assert "missing.mp4" in result.stderr

@@ -131,7 +131,6 @@ def test_classifier_says_that_its_vocabulary_is_closed(classifier: Path, video: 
         (("--labels", "a", "--label-set", "b"), 2, "give exactly one of"),
         (("--labels", "a,,b"), 1, "label '' is empty"),
         (("--label-set", "nope"), 2, "label set 'nope' is not stored here; known are: hmdb51, "),
-        (("--labels-file", "/nowhere.txt"), 2, "label file '/nowhere.txt' cannot be read: No such file or directory"),
         (("--labels", LABELS), 1, "no language in common"),
         (("--labels", "a", "--views", "many"), 1, "views is 'many'"),
     ],
@@ -145,23 +144,31 @@ def test_refused_request_is_one_line(
     assert message in error
 
 
+def test_label_file_that_is_not_there_is_named(bundle: Path, video: Path, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.txt")
+    code, _, error = run("recognize", video, "--bundle", bundle, "--labels-file", missing)
+    assert (code, error) == (2, f"duoact: label file {missing!r} cannot be read: No such file or directory")
+
+
 def test_label_file_that_is_no_json_is_named(bundle: Path, video: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text("[", encoding="utf-8")
     code, _, error = run("recognize", video, "--bundle", bundle, "--labels-file", tmp_path / "labels.json")
     assert (code, "labels.json' cannot be read" in error) == (2, True)
 
 
-def test_video_that_is_not_there_is_named(bundle: Path) -> None:
-    code, _, error = run("recognize", "/nowhere.mp4", "--bundle", bundle, "--labels", "a")
-    assert (code, error) == (2, "duoact: video '/nowhere.mp4' cannot be read: No such file or directory")
+def test_video_that_is_not_there_is_named(bundle: Path, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.mp4")
+    code, _, error = run("recognize", missing, "--bundle", bundle, "--labels", "a")
+    assert (code, error) == (2, f"duoact: video {missing!r} cannot be read: No such file or directory")
 
 
 @pytest.mark.parametrize("command", [("serve",), ("recognize", __file__, "--labels", "a")])
-def test_unknown_bundle_is_one_line(command: tuple[str, ...]) -> None:
-    code, _, error = run(*command, "--bundle", "/nowhere", *(("--port", 0) if command == ("serve",) else ()))
+def test_unknown_bundle_is_one_line(command: tuple[str, ...], tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    code, _, error = run(*command, "--bundle", missing, *(("--port", 0) if command == ("serve",) else ()))
     assert (code, error) == (
         2,
-        "duoact: /nowhere is not a bundle: it has no bundle.json; give the folder that holds one",
+        f"duoact: {missing} is not a bundle: it has no bundle.json; give the folder that holds one",
     )
 
 

@@ -68,7 +68,11 @@ def test_address_of_triton_is_host_and_port(address: str) -> None:
         ("triton", "http://gpu:8000", "DUOACT_TRITON is 'http://gpu:8000': String should match pattern"),
         ("triton", "gpu", "DUOACT_TRITON is 'gpu': String should match pattern"),
         ("triton_model_version", "0", "DUOACT_TRITON_MODEL_VERSION is '0': String should match pattern"),
-        ("triton_private_key", "/no/key.pem", "DUOACT_TRITON_PRIVATE_KEY is '/no/key.pem': Path does not point to a f"),
+        (
+            "triton_private_key",
+            f"{__file__}/key",
+            f"DUOACT_TRITON_PRIVATE_KEY is '{__file__}/key': Path does not point to a f",
+        ),
         ("colour", "red", "DUOACT_COLOUR is 'red': Extra inputs are not permitted"),
     ],
 )

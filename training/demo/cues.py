@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.data.motion_shapes.exact import length
 from training.data.motion_shapes.render import (
     Canvas,
     PixelGrid,
@@ -20,7 +21,7 @@ from training.data.motion_shapes.render import (
 )
 from training.data.motion_shapes.scene import Pose, Scene
 from training.data.motion_shapes.vocabulary import Action
-from training.demo.pen import HEAD_LENGTH, arrow, curve, head, heading, inked, ray
+from training.demo.pen import HEAD_LENGTH, arrow, curve, direction, head, heading, inked, ray
 
 GHOST_TIMES = (0.0, 0.33, 0.66)
 GHOST_OPACITIES = (0.15, 0.28, 0.42)
@@ -66,7 +67,7 @@ def paint_cued_scene(scene: Scene, *, action: Action, grid: PixelGrid, time: flo
 def _paint_travel(canvas: Canvas, moment: Moment, rng: np.random.Generator) -> None:
     """Paint an arrow along the travel, across the shape."""
     pose, origin = moment.pose, moment.trail[0]
-    travel = heading(np.arctan2(pose.y - origin.y, pose.x - origin.x))
+    travel = direction(np.array([pose.x - origin.x, pose.y - origin.y]))
     side = np.array([-travel[1], travel[0]]) * rng.uniform(-0.5, 0.5) * pose.radius
     reach = pose.radius + rng.uniform(0.06, 0.12)
     middle = np.array([pose.x, pose.y]) + side
@@ -114,7 +115,7 @@ def _paint_presence(canvas: Canvas, moment: Moment, rng: np.random.Generator) ->
     ground = paint_background(moment.scene.background, grid=grid, time=1.0)
     for _ in range(NUM_HOLES):
         x, y = (centre + rng.uniform(-1, 1, 2) * pose.radius).astype(np.float32)
-        hole = np.hypot(grid.x - x, grid.y - y) - np.float32(rng.uniform(0.02, 0.05))
+        hole = length(grid.x - x, grid.y - y) - np.float32(rng.uniform(0.02, 0.05))
         canvas += inked(hole, grid=grid)[..., None] * (ground - canvas)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from training.data.motion_shapes.exact import cosine, length, sine
 from training.data.motion_shapes.render import PixelGrid
 from training.data.motion_shapes.shapes import Coordinates
 
@@ -16,7 +17,13 @@ Point = Float[np.ndarray, " 2"]
 
 def heading(angle: float) -> Point:
     """Return the unit vector of an angle, clockwise from the right."""
-    return np.array([np.cos(angle), np.sin(angle)])
+    return np.array([cosine(angle), sine(angle)])
+
+
+def direction(vector: Point) -> Point:
+    """Return the unit vector along a vector, to the right where it is none."""
+    size = length(*vector)
+    return vector / size if size > 0 else heading(0.0)
 
 
 def inked(distance: Coordinates, *, grid: PixelGrid) -> Coordinates:
@@ -31,9 +38,9 @@ def ray(start: Point, stop: Point, *, grid: PixelGrid) -> Coordinates:
 
 def arrow(start: Point, stop: Point, *, grid: PixelGrid) -> Coordinates:
     """Return the coverage of a straight arrow."""
-    direction = (stop - start) / np.hypot(*(stop - start))
-    shaft = _stroke(start, stop - direction * HEAD_LENGTH / 2, grid=grid)
-    return inked(np.minimum(shaft, head(stop, direction=direction, grid=grid)), grid=grid)
+    along = direction(stop - start)
+    shaft = _stroke(start, stop - along * HEAD_LENGTH / 2, grid=grid)
+    return inked(np.minimum(shaft, head(stop, direction=along, grid=grid)), grid=grid)
 
 
 def head(tip: Point, *, direction: Point, grid: PixelGrid) -> Coordinates:
@@ -45,11 +52,14 @@ def head(tip: Point, *, direction: Point, grid: PixelGrid) -> Coordinates:
 
 
 def curve(centre: Point, *, radius: float, start: float, span: float, grid: PixelGrid) -> Coordinates:
-    """Measure an arc from the angle `start` over `span`, which is negative for a counter-clockwise arc."""
+    """Measure an arc from the angle `start` over `span`, below half a turn and negative for a counter-clockwise arc."""
     x, y = grid.x - np.float32(centre[0]), grid.y - np.float32(centre[1])
-    swept = (np.sign(span) * (np.arctan2(y, x) - np.float32(start))) % np.float32(2 * np.pi)
-    line = np.abs(np.hypot(x, y) - np.float32(radius)) - np.float32(LINE_HALF_WIDTH)
-    return np.where(swept < abs(span), line, np.float32(1))
+    # Between two rays less than half a turn apart lies what is ahead of the first and behind the second.
+    first, last = (start, start + span) if span > 0 else (start + span, start)
+    (x0, y0), (x1, y1) = heading(first).astype(np.float32), heading(last).astype(np.float32)
+    is_swept = (x0 * y - y0 * x >= 0) & (x * y1 - y * x1 >= 0)
+    line = np.abs(length(x, y) - np.float32(radius)) - np.float32(LINE_HALF_WIDTH)
+    return np.where(is_swept, line, np.float32(1))
 
 
 def _stroke(start: Point, stop: Point, *, grid: PixelGrid) -> Coordinates:
@@ -57,4 +67,4 @@ def _stroke(start: Point, stop: Point, *, grid: PixelGrid) -> Coordinates:
     (x0, y0), (dx, dy) = start.astype(np.float32), (stop - start).astype(np.float32)
     x, y = grid.x - x0, grid.y - y0
     share = np.clip((x * dx + y * dy) / max(float(dx * dx + dy * dy), 1e-9), 0, 1)
-    return np.hypot(x - share * dx, y - share * dy) - np.float32(LINE_HALF_WIDTH)
+    return length(x - share * dx, y - share * dy) - np.float32(LINE_HALF_WIDTH)

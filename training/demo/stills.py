@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.progress import track
 
+from training.data.motion_shapes.exact import length
 from training.data.motion_shapes.render import PixelGrid, paint_background, paint_shape, quantise
 from training.data.motion_shapes.scene import Scene, draw_scene
 from training.data.motion_shapes.vocabulary import COLOURS, SHAPES, ActionLabel, motion_shapes_labels
@@ -76,7 +77,7 @@ def describe_layout(scene: Scene, *, time: float) -> list[int]:
     if direction:
         return [predicate_number("direction", direction)]
     if len(poses) == 2:
-        gap = np.hypot(pose.x - poses[1].x, pose.y - poses[1].y) / pose.radius
+        gap = length(pose.x - poses[1].x, pose.y - poses[1].y) / pose.radius
         return [predicate_number("distance", np.searchsorted(DISTANCE_LIMITS, gap))]
     column, row = (min(int(max(value, 0) * 3), 2) for value in (pose.x, pose.y))
     predicates = [

@@ -2,22 +2,20 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnxruntime
-import openvino
 import torch
 from torch import nn
 
+from service.contract.engine import open_core
 from service.contract.graphs import GraphSpec
+from service.contract.precision import Precision
 from training.export.tracing import held_still
 
 Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], dict[str, np.ndarray]]
-Precision = Literal["f32", "bf16"]
 
 
 def torch_engine(module: nn.Module, *, spec: GraphSpec) -> Run:
@@ -51,12 +49,6 @@ def onnxruntime_engine(path: Path) -> Run:
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-@cache
-def open_core() -> openvino.Core:
-    """Open OpenVINO's core of this process; closed on another thread than it was opened on, it spoils signal stacks."""
-    return openvino.Core()
-
-
 def openvino_engine(path: Path, *, precision: Precision) -> Run:
     """Run a ``model.onnx`` in OpenVINO on the CPU."""
     compiled = open_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision})
@@ -67,11 +59,6 @@ def openvino_engine(path: Path, *, precision: Precision) -> Run:
         return {name: np.array(results[name]) for name in names}
 
     return run
-
-
-def cpu_has_bf16() -> bool:
-    """Whether OpenVINO multiplies bf16 in hardware here; elsewhere it runs f32 when asked for bf16."""
-    return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _call(module: nn.Module, inputs: Arrays, *, spec: GraphSpec) -> dict[str, np.ndarray]:

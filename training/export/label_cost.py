@@ -16,12 +16,13 @@ import openvino
 from jaxtyping import Float32
 from rich.table import Table
 
+from service.contract.engine import open_core
 from service.contract.labels import Label
 from service.contract.manifest import Bundle, open_bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.environment import describe_environment
 from training.errors import SettingError
-from training.export.engines import Arrays, open_core
+from training.export.engines import Arrays
 
 Lengths = Literal["dynamic", "padded"]
 LENGTHS: tuple[Lengths, ...] = ("dynamic", "padded")

@@ -1,24 +1,27 @@
 """The proof that a bundle is the model it was exported from, on every engine that can run it here."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 from tokenizers import Tokenizer
 
+from service.contract.engine import find_obstacle
 from service.contract.errors import BundleError
 from service.contract.graphs import GraphSpec, find_format, graph_specs
 from service.contract.manifest import Bundle, open_bundle
+from service.contract.precision import MIN_COSINE_BF16, Precision, served_precisions
 from training.export.cases import Case, draw_cases
 from training.export.engines import (
     Arrays,
-    Precision,
     Run,
-    cpu_has_bf16,
     onnxruntime_engine,
     openvino_engine,
     torch_engine,
@@ -32,10 +35,13 @@ from training.models.video_clip import VideoCLIP
 # Of a vector of unit length, or of one whose numbers stay below 1. Logits are as large as training makes them, and
 # rounding grows with them: theirs are measured against the largest of each row.
 MAX_DIFFERENCE_F32 = 1e-4
-# The direction of a vector, which its size does not change.
-MIN_COSINE_BF16 = 0.999
-NO_BF16 = "not run: this CPU has no bf16"
-
+_ALLOWED: dict[Precision, str] = {
+    "f32": f"a difference of {MAX_DIFFERENCE_F32}",
+    "bf16": f"a cosine of {MIN_COSINE_BF16}",
+}
+_ADVICE: dict[Precision, str] = {"f32": "export it again", "bf16": "serve it in f32 (DUOACT_ENCODER_PRECISION)"}
+EXACT: tuple[Precision, ...] = ("f32",)
+EVERY_PRECISION: tuple[Precision, ...] = ("f32", "bf16")
 
 # By case: inputs, and the outputs they must give; found outputs are cut to the shape of the expected ones.
 Expectations = Mapping[str, Sequence[tuple[Arrays, Arrays]]]
@@ -46,7 +52,8 @@ class Record:
     """How far one engine is from the reference on one kind of input, over ``num_runs`` runs.
 
     ``max_difference`` is over all numbers, each as a share of the largest in its vector where that is above 1;
-    ``min_cosine`` is over all vectors. An engine that cannot run here has no runs, and ``note`` says why.
+    ``min_cosine`` is over all vectors. An engine that cannot run here has no runs, and ``note`` says why. A precision
+    that is not ``served`` is one that no service chooses for the graph: it is reported, and proves nothing.
     """
 
     graph: str
@@ -59,7 +66,12 @@ class Record:
     note: str = ""
 
     @property
-    def passed(self) -> bool:
+    def served(self) -> bool:
+        """Whether a service may choose the precision for this graph."""
+        return self.precision in served_precisions(self.graph)
+
+    @property
+    def is_near(self) -> bool:
         """Whether the engine is as near as its precision demands; not a number is never near."""
         if self.precision == "bf16":
             return self.min_cosine >= MIN_COSINE_BF16
@@ -75,7 +87,12 @@ class _Engine:
 
 
 def verify_bundle(
-    bundle_dir: Path, *, model: VideoCLIP | None = None, console: Console | None = None, triton: str | None = None
+    bundle_dir: Path,
+    *,
+    model: VideoCLIP | None = None,
+    console: Console | None = None,
+    triton: str | None = None,
+    precisions: Collection[Precision] = EVERY_PRECISION,
 ) -> list[Record]:
     """Replay golden and random inputs on every engine and compare with torch.
 
@@ -87,35 +104,58 @@ def verify_bundle(
         model: the model that was exported, on the CPU.
         console: where a table of all comparisons is printed, if anywhere.
         triton: ``host:port`` of a Triton server that runs the bundle's graphs, if it is to be compared too.
+        precisions: those that are run; the others are left out.
 
     Raises:
-        BundleError: the bundle is broken, or an engine differs by more than its precision explains; the message names
-            graph, engine, input and difference.
+        BundleError: the bundle is broken, or an engine differs by more than its precision explains, in a precision
+            that a service may choose for the graph; the message names graph, engine, input and difference.
     """
     bundle = open_bundle(bundle_dir)
-    records = [record for spec in graph_specs(bundle.manifest) for record in _verify_graph(bundle, spec, model, triton)]
+    records = [
+        record
+        for spec in graph_specs(bundle.manifest)
+        for record in _verify_graph(bundle, spec, model=model, triton=triton, precisions=precisions)
+    ]
     if console is not None:
         console.print(render_records(records, title=f"Bundle {bundle.manifest.name}"))
     for record in records:
-        if not record.passed:
+        if record.served and not record.is_near:
             raise BundleError(
                 f"{record.graph} on {record.engine}, {record.case}: largest difference {record.max_difference:.2e}, "
-                f"smallest cosine {record.min_cosine:.6f}; {_limit(record.precision)} is allowed: export it again"
+                f"smallest cosine {record.min_cosine:.6f}; {_ALLOWED[record.precision]} is allowed: "
+                f"{_ADVICE[record.precision]}"
             )
     return records
 
 
-def render_records(records: Iterable[Record], *, title: str) -> Table:
-    """Render records as a table for a terminal."""
-    table = Table(title=title)
-    for column in ("graph", "engine", "input", "runs", "largest difference", "smallest cosine", "allowed", ""):
-        table.add_column(column)
+def render_records(records: Sequence[Record], *, title: str) -> RenderableType:
+    """Render records as a table for each graph that fits a terminal of 80 columns, and what is to be known of them."""
+    tables = [_render_graph(graph, list(rows)) for graph, rows in groupby(records, key=lambda record: record.graph)]
+    notes = sorted({f"{record.engine} is not run: {record.note}" for record in records if record.note})
+    allowed = " and ".join(f"{limit} in {precision}" for precision, limit in _ALLOWED.items())
+    unserved = [f"{each.graph} in {each.precision}" for each in records if not each.served and each.num_runs]
+    if unserved:
+        notes.append(f"not served, and so not judged: {', '.join(dict.fromkeys(unserved))}")
+    # As a text, so that brackets in a reason stay what they are.
+    return Group(Text(title, style="bold"), *tables, Text("\n".join([f"allowed: {allowed}", *notes])))
+
+
+def _render_graph(graph: str, records: Iterable[Record]) -> Table:
+    table = Table(title=graph, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("engine", "input", "runs", "largest difference", "smallest cosine", ""):
+        table.add_column(column, no_wrap=" " not in column)
     for record in records:
         figures = (f"{record.max_difference:.1e}", f"{record.min_cosine:.6f}") if record.num_runs else ("", "")
-        verdict = record.note or ("[green]equal[/green]" if record.passed else "[red]differs[/red]")
-        row = (record.graph, record.engine, record.case, str(record.num_runs), *figures, _limit(record.precision))
-        table.add_row(*row, verdict)
+        table.add_row(record.engine, record.case, str(record.num_runs), *figures, _render_verdict(record))
     return table
+
+
+def _render_verdict(record: Record) -> str:
+    if record.note:
+        return "not run"
+    if not record.served:
+        return "not served"
+    return "[green]equal[/green]" if record.is_near else "[red]differs[/red]"
 
 
 def measure_distance(found: Arrays, expected: Arrays) -> tuple[float, float]:
@@ -131,7 +171,14 @@ def measure_distance(found: Arrays, expected: Arrays) -> tuple[float, float]:
     return float(np.max(differences)), float(np.min(cosines))
 
 
-def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None, triton: str | None) -> Iterator[Record]:
+def _verify_graph(
+    bundle: Bundle,
+    spec: GraphSpec,
+    *,
+    model: VideoCLIP | None,
+    triton: str | None,
+    precisions: Collection[Precision],
+) -> Iterator[Record]:
     reference, *others = _engines(bundle, spec, model)
     if triton is not None:
         graph_format = find_format(bundle.manifest)
@@ -142,7 +189,8 @@ def _verify_graph(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None, trit
     trivial = {case.name for case in cases if case.repeats_reference}
     yield from _compare(spec, reference, {name: pairs for name, pairs in expectations.items() if name not in trivial})
     for engine in others:
-        yield from _compare(spec, engine, expectations)
+        if engine.precision in precisions:
+            yield from _compare(spec, engine, expectations)
 
 
 def _compare(spec: GraphSpec, engine: _Engine, expectations: Expectations) -> Iterator[Record]:
@@ -168,8 +216,7 @@ def _engines(bundle: Bundle, spec: GraphSpec, model: VideoCLIP | None) -> Iterat
     path = bundle.directory / spec.file_name("onnx")
     yield _Engine("ONNX Runtime", "f32", lambda: onnxruntime_engine(path))
     yield _Engine("OpenVINO f32", "f32", lambda: openvino_engine(path, precision="f32"))
-    note = "" if cpu_has_bf16() else NO_BF16
-    yield _Engine("OpenVINO bf16", "bf16", lambda: openvino_engine(path, precision="bf16"), note)
+    yield _Engine("OpenVINO bf16", "bf16", lambda: openvino_engine(path, precision="bf16"), find_obstacle("bf16"))
 
 
 def _expectations(bundle: Bundle, spec: GraphSpec, *, cases: Iterable[Case], reference: Run) -> Expectations:
@@ -201,7 +248,3 @@ def _differences(
 def _cosines(a: Float32[np.ndarray, "*axes D"], b: Float32[np.ndarray, "*axes D"]) -> Float32[np.ndarray, "*axes"]:
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return (a * b).sum(axis=-1) / np.maximum(norms, np.float32(1e-12))
-
-
-def _limit(precision: Precision) -> str:
-    return f"cosine {MIN_COSINE_BF16}" if precision == "bf16" else f"difference {MAX_DIFFERENCE_F32}"

@@ -161,7 +161,6 @@ def test_ci_script_measures_the_demo_bundle() -> None:
         (("--concurrency", "0"), "duoact: --concurrency is 0; give at least 1"),
         (("--concurrency", "many"), "duoact: --concurrency is 'many'; give whole numbers separated by commas,"),
         (("--num-requests", "0"), "duoact: --num-requests is 0; give at least 1"),
-        (("--out", "/nowhere/report.json"), "duoact: --out is '/nowhere/report.json'; give a file in a folder"),
         (
             ("--url", "http://127.0.0.1:1"),
             "duoact: --url is 'http://127.0.0.1:1', whose bundle and workers are its own",
@@ -173,13 +172,22 @@ def test_impossible_option_is_one_line(bundle: Path, arguments: tuple[str, ...],
     assert (code, out, error[: len(message)]) == (2, "", message)
 
 
+def test_report_in_a_folder_that_is_not_there_is_one_line(bundle: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "missing" / "report.json")
+    code, _, error = run("--bundle", bundle, "--out", out)
+    message = f"duoact: --out is {out!r}; give a file in a folder"
+    assert (code, error[: len(message)]) == (2, message)
+
+
+def test_video_that_is_not_there_is_one_line(bundle: Path, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.mp4")
+    code, _, error = run("--bundle", bundle, "--video", missing)
+    assert (code, error) == (2, f"duoact: --video is {missing!r}, which cannot be read: No such file or directory")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ("--video", "/nowhere.mp4"),
-            "duoact: --video is '/nowhere.mp4', which cannot be read: No such file or directory",
-        ),
         (("--video", __file__), f"duoact: no answer for {__file__!r}: the bytes are not a readable video"),
         (("--label-set", "nope"), "duoact: --label-set is 'nope', which is not stored here; known are: hmdb51, "),
         (("--num-labels", "999999"), "duoact: --num-labels is 999999; the stored label sets have "),
@@ -193,11 +201,12 @@ def test_what_cannot_be_measured_is_one_line(
     assert message in error
 
 
-def test_bundle_that_is_not_there_is_one_line(video: Path) -> None:
-    code, _, error = run("--bundle", "/nowhere", "--video", video)
+def test_bundle_that_is_not_there_is_one_line(video: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    code, _, error = run("--bundle", missing, "--video", video)
     assert (code, error) == (
         2,
-        "duoact: /nowhere is not a bundle: it has no bundle.json; give the folder that holds one",
+        f"duoact: {missing} is not a bundle: it has no bundle.json; give the folder that holds one",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from service.contract.errors import BundleError, EncoderUnavailableError
-from service.encoders.base import Precision
+from service.contract.precision import Precision
 from service.encoders.canary import Canary
 from service.encoders.towers import checked_output
 from tests.tiny_graphs import golden_vectors

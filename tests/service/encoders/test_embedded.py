@@ -12,7 +12,7 @@ import pytest
 from service.contract.errors import BundleError, EncoderUnavailableError
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
-from service.encoders.embedded import EngineOptions, OpenVINOGraph, choose_precision, load_embedded_encoders
+from service.encoders.embedded import EngineOptions, OpenVINOGraph, load_embedded_encoders
 from tests.tiny_graphs import PIXEL_WEIGHTS, seal_bundle, unit, write_tiny_bundle
 
 EXACT = EngineOptions(precision="f32", num_threads=1)
@@ -88,14 +88,6 @@ async def test_closed_engine_is_unavailable(bundle: Bundle) -> None:
     encoders.close()
     with pytest.raises(EncoderUnavailableError, match="video_encoder failed"):
         await encoders.check()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "capabilities", "chosen"),
-    [("auto", ["FP32", "BF16"], "bf16"), ("auto", ["FP32"], "f32"), ("f32", ["BF16"], "f32"), ("bf16", [], "bf16")],
-)
-def test_precision_follows_the_cpu_unless_told_otherwise(wanted: str, capabilities: list[str], chosen: str) -> None:
-    assert choose_precision(wanted, capabilities=capabilities) == chosen  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "auto"])

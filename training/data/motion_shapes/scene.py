@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from training.data.motion_shapes.exact import cosine, sine
 from training.data.motion_shapes.vocabulary import COLOURS, ActionLabel, Colour, Shape
 
 NUM_WAVES = 3
@@ -101,7 +102,7 @@ def draw_background(rng: np.random.Generator) -> Background:
     frequency = rng.uniform(0.7, 4, NUM_WAVES)
     return Background(
         base=rng.uniform(0.06, 0.22) + rng.uniform(-0.05, 0.05, 3),
-        frequency=frequency[:, None] * np.stack([np.cos(direction), np.sin(direction)], axis=1),
+        frequency=frequency[:, None] * np.stack([cosine(direction), sine(direction)], axis=1),
         phase=rng.uniform(0, 1, NUM_WAVES),
         drift=rng.uniform(-2, 2, NUM_WAVES),
         amplitude=rng.uniform(0.01, 0.05, (NUM_WAVES, 1)) * rng.uniform(0.4, 1, (NUM_WAVES, 3)),
@@ -156,7 +157,7 @@ def _distance(rng: np.random.Generator) -> tuple[Motion, ...]:
     far = near + rng.uniform(0.13, 0.18)
     direction = rng.uniform(0, 2 * np.pi)
     x, y = rng.uniform(0.46, 0.54, 2)
-    step_x, step_y = np.cos(direction), np.sin(direction)
+    step_x, step_y = float(cosine(direction)), float(sine(direction))
     return tuple(
         Motion(
             replace(pose, x=x + side * far * step_x, y=y + side * far * step_y),

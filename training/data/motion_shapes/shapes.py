@@ -9,18 +9,23 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from training.data.motion_shapes.exact import cosine, length, sine
+
 Coordinates = Float[np.ndarray, "H W"]
 Outline = Callable[[Coordinates, Coordinates], Coordinates]
+
+# Of a five-pointed star, from the axis of a tip to the valley beside it.
+_VALLEY_COSINE, _VALLEY_SINE = float(cosine(np.pi / 5)), float(sine(np.pi / 5))
 
 
 def circle(x: Coordinates, y: Coordinates) -> Coordinates:
     """Measure a disc."""
-    return np.hypot(x, y) - 0.9
+    return length(x, y) - 0.9
 
 
 def ring(x: Coordinates, y: Coordinates) -> Coordinates:
     """Measure an annulus."""
-    return np.abs(np.hypot(x, y) - 0.7) - 0.24
+    return np.abs(length(x, y) - 0.7) - 0.24
 
 
 def square(x: Coordinates, y: Coordinates) -> Coordinates:
@@ -35,13 +40,14 @@ def triangle(x: Coordinates, y: Coordinates) -> Coordinates:
 
 def star(x: Coordinates, y: Coordinates) -> Coordinates:
     """Measure a five-pointed star with one point up, by folding the plane into one half of a point."""
-    tip_angle = np.pi / 5
-    angle = np.abs((np.arctan2(x, -y) + tip_angle) % (2 * tip_angle) - tip_angle)
-    radius = np.hypot(x, y)
-    along, across = radius * np.cos(angle), radius * np.sin(angle)
+    along, across = -y, np.abs(x)
+    # Each fold mirrors at the line through the valley beside the upper tip what lies beyond it; two reach every tip.
+    for _ in range(2):
+        beyond = 2 * np.maximum(across * _VALLEY_COSINE - along * _VALLEY_SINE, 0)
+        along, across = along + beyond * _VALLEY_SINE, np.abs(across - beyond * _VALLEY_COSINE)
     outer, inner = 1.05, 0.45
-    edge_along, edge_across = inner * np.cos(tip_angle) - outer, inner * np.sin(tip_angle)
-    return ((along - outer) * edge_across - across * edge_along) / np.hypot(edge_along, edge_across)
+    edge_along, edge_across = inner * _VALLEY_COSINE - outer, inner * _VALLEY_SINE
+    return ((along - outer) * edge_across - across * edge_along) / float(length(edge_along, edge_across))
 
 
 def cross(x: Coordinates, y: Coordinates) -> Coordinates:
@@ -55,12 +61,12 @@ def heart(x: Coordinates, y: Coordinates) -> Coordinates:
     half_side = 0.55
     offset = half_side / np.sqrt(2)
     tip = (np.abs(x) + np.abs(y)) / np.sqrt(2) - half_side
-    return np.minimum(tip, np.hypot(np.abs(x) - offset, y + offset) - half_side)
+    return np.minimum(tip, length(np.abs(x) - offset, y + offset) - half_side)
 
 
 def moon(x: Coordinates, y: Coordinates) -> Coordinates:
     """Measure a crescent that opens to the right."""
-    return np.maximum(np.hypot(x, y) - 0.95, 0.72 - np.hypot(x - 0.5, y))
+    return np.maximum(length(x, y) - 0.95, 0.72 - length(x - 0.5, y))
 
 
 def _box(x: Coordinates, y: Coordinates, *, half_width: float, half_height: float) -> Coordinates:
