@@ -4,7 +4,7 @@
 def main() -> None:
     """Run the command line."""
     # Imported here because processes that decode videos import this module, and must not load torch.
-    from training.cli import app
+    from training.commands.menu import app
 
     app(prog_name="duoact-train")
 

@@ -14,15 +14,15 @@ from tests.end_to_end.server import run_server
 from tests.end_to_end.test_command import run
 from tests.training.fine_tuned import FINE_TUNED, FINE_TUNING, PROMPTED, VL_PROMPTS
 from tests.training.tiny import write_tiny_backbone
-from training.config import ModelConfig, Recipe
+from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.data.motion_shapes import VideoFormat, draw_scene, motion_shapes_labels, render_video
 from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate, load_protocol_model
 from training.evaluation.protocols import PROTOCOLS, Protocol
 from training.export.bundle import export_bundle
-from training.fit import Workplace, fit
+from training.export.provenance import choose_fusion, describe_provenance
+from training.fitting.fit import Workplace, fit
 from training.models.video_clip import VideoCLIP
-from training.provenance import choose_fusion, describe_provenance
 
 pytestmark = pytest.mark.slow
 # The first run, which is prompted and whose frozen CLIP is served too.

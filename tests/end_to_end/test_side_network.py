@@ -16,11 +16,11 @@ from tests.end_to_end.test_methods import OPEN, SETTINGS, ignore, read_rankings,
 from tests.training.side import side_config
 from tests.training.tiny import RECIPE, write_tiny_backbone
 from tests.videos import write_numbered_video
-from training.cli import app
-from training.config import ModelConfig, Recipe
+from training.commands.menu import app
+from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.evaluation.evaluate import Settings, evaluate
-from training.fit import Workplace, fit
+from training.fitting.fit import Workplace, fit
 
 pytestmark = pytest.mark.slow
 CLOSED, FUSED = "closed", "fused"

@@ -1,11 +1,15 @@
-"""A tiny backbone and tiny data, written once a session; tests only read them."""
+"""Tiny backbones, data, models and bundles, made once a session, since each takes seconds; tests only read them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.training.export.miniature import BILINGUAL, ENGLISH, FUSION, LABELS, PROVENANCE, build_miniature
 from tests.training.tiny import write_tiny_backbone, write_tiny_data
 from training.data.annotations import VideoData, read_video_data
+from training.export.bundle import export_bundle
+from training.models.video_clip import VideoCLIP
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +25,35 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> VideoData:
 @pytest.fixture(scope="session")
 def frames_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("frames")
+
+
+@pytest.fixture(scope="session")
+def model() -> VideoCLIP:
+    return build_miniature()
+
+
+@pytest.fixture(scope="session")
+def english_model() -> VideoCLIP:
+    return build_miniature(replace(BILINGUAL, chinese=None))
+
+
+@pytest.fixture(scope="session")
+def bundle(model: VideoCLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("onnx") / "mini"
+    return export_bundle(model, out, name="mini", label_sets={"shapes": LABELS}, fusion=FUSION, provenance=PROVENANCE)
+
+
+@pytest.fixture(scope="session")
+def script_bundle(model: VideoCLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("torchscript") / "mini"
+    return export_bundle(
+        model, out, name="mini", label_sets={}, fusion=FUSION, provenance=PROVENANCE, format="torchscript"
+    )
+
+
+@pytest.fixture(scope="session")
+def english_bundle(english_model: VideoCLIP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("english") / "mini"
+    return export_bundle(
+        english_model, out, name="mini", label_sets={}, fusion=ENGLISH, provenance=PROVENANCE, format="torchscript"
+    )

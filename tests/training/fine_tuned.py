@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.training.tiny import MODEL, RECIPE
-from training.config import VLPromptConfig
+from training.config.model import VLPromptConfig
 
 FINE_TUNED = replace(
     MODEL,

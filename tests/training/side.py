@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from tests.training.tiny import MODEL, RECIPE
-from training.config import ModelConfig, SideNetworkConfig
+from training.config.model import ModelConfig, SideNetworkConfig
 
 SIDE = SideNetworkConfig(side_width=8, head="cosine")
 SIDE_MODEL = replace(

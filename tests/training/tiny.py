@@ -9,8 +9,7 @@ import torch
 from service.contract.manifest import Preprocessing
 from service.contract.tokenizer import CLS, SEP, UNKNOWN, ChineseTokenizer, EnglishTokenizer
 from tests.videos import Encoding, write_numbered_video
-from training.checkpoint import read_backbone, write_backbone
-from training.config import (
+from training.config.model import (
     CLIP_MEAN,
     CLIP_STD,
     AugmentConfig,
@@ -23,12 +22,13 @@ from training.config import (
     TemporalPromptConfig,
 )
 from training.data.annotations import VideoData
-from training.fit import Workplace, fit
+from training.fitting.fit import Workplace, fit
 from training.models.builders import build_model
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip
 from training.models.tokenizers import build_chinese_tokenizer, build_english_tokenizer
 from training.models.video_clip import Tokenizers, VideoCLIP
+from training.runs.backbone import read_backbone, write_backbone
 
 LABELS = ("circle moving left", "圆形向左移动"), ("circle moving right", "圆形向右移动"), ("waving", "挥手")
 VOCABULARY = ("[PAD]", UNKNOWN, CLS, SEP, *"圆形向左右移动挥手")

@@ -19,7 +19,7 @@ from tests.training.export.miniature import FUSION, LABELS, PROVENANCE, build_mi
 from tests.triton.conftest import StartServer
 from tests.triton.encoders import asking
 from tests.triton.server import TritonServer
-from training.cli import app
+from training.commands.menu import app
 from training.export.bundle import export_bundle
 from training.export.verify import verify_bundle
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import InferenceServerClient
 
-from tests.training.publications import write_bundle
+from tests.training.publishing.publications import write_bundle
 from tests.triton.conftest import StartServer
 from tests.triton.server import TritonServer
-from training.publish import publish_verified, roll_back
+from training.publishing.publish import publish_verified, roll_back
 
 MODELS = ("video_encoder", "text_encoder_en", "text_encoder_zh")
 

@@ -15,8 +15,8 @@ from typing import Any
 from service.contract.labels import Label, read_label_file, read_label_table
 from service.contract.wording import list_some
 from training.data.class_order import check_class_order
-from training.data.texts import read_json
 from training.errors import DataError
+from training.files.texts import read_json
 
 LABELS_NAME = "labels.csv"
 ANNOTATIONS_NAME = "annotations.csv"

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from service.contract.manifest import Sampling
 from service.contract.sampling import local_windows
-from training.config import AugmentConfig, Recipe
+from training.config.model import AugmentConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.augment import augment_clip
 from training.data.few_shot import learned_label_ids, select_training_videos

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.contract.labels import Label
-from training.config import Recipe
+from training.config.model import Recipe
 from training.data.annotations import Annotation, VideoData
 from training.data.splits import select_split
 from training.errors import DataError

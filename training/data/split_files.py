@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from service.contract.labels import Label
 from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation, label_rows
+from training.data.class_lists import read_class_list
 from training.data.class_order import check_class_order, name_key
-from training.data.datasets.class_lists import read_class_list
-from training.data.texts import read_lines, write_rows
 from training.errors import DataError
+from training.files.texts import read_lines, write_rows
 
 _COUNTED = re.compile(r"(.*\S)\s+([0-9]+)\s+([0-9]+)")
 

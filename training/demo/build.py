@@ -18,11 +18,9 @@ from rich.markdown import Markdown
 
 from service.contract.errors import BundleError
 from service.contract.manifest import open_bundle
-from training.checkpoint import CHECKPOINT_NAME, load_model, write_backbone
-from training.config import CLIP_PREPROCESSING, BackboneConfig, Recipe
+from training.config.model import CLIP_PREPROCESSING, BackboneConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.data.motion_shapes import SplitSizes, VideoFormat, render_motion_shapes
-from training.data.texts import render_json
 from training.demo.pretrain import PretrainConfig
 from training.demo.towers import (
     CHINESE_ALIGNMENT,
@@ -38,11 +36,14 @@ from training.errors import RunError
 from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
 from training.evaluation.protocols import PROTOCOLS
 from training.export.bundle import export_bundle
+from training.export.provenance import choose_fusion, describe_provenance
 from training.export.verify import verify_bundle
-from training.fit import Workplace, fit
-from training.progress import show_fit
-from training.provenance import choose_fusion, describe_provenance
+from training.files.texts import render_json
+from training.fitting.fit import Workplace, fit
+from training.fitting.progress import show_fit
 from training.recipes.demo import demo, demo_miniature
+from training.runs.backbone import write_backbone
+from training.runs.checkpoint import CHECKPOINT_NAME, load_model
 
 LABEL_SET = "motion_shapes"
 _PROTOCOLS = ("open_vocabulary", "novel_compositions", "frozen_baseline")

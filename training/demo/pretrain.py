@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config import CLIP_MEAN, CLIP_STD
+from training.config.model import CLIP_MEAN, CLIP_STD
 from training.demo.captions import draw_caption, find_true
 from training.demo.stills import Still
 from training.models.chinese_text import ChineseTextTower

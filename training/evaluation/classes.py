@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from service.contract.classes import ClosedVocabulary, score_classes
 from service.contract.errors import LabelError
 from service.contract.labels import Label
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids, select_split
 from training.errors import SettingError

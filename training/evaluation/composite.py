@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.contract.labels import Label
-from training.checkpoint import CONFIG_NAME, read_config
-from training.config import Recipe
+from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.splits import keep_labels, split_label_ids
 from training.errors import DataError, SettingError
@@ -20,8 +19,9 @@ from training.evaluation.evaluate import EVALUATION_NAME, Settings, check_settin
 from training.evaluation.protocols import ZERO_SHOT, Protocol
 from training.evaluation.report import Report
 from training.evaluation.summary import Summary, write_summary
-from training.ranks import join_launch
-from training.run_folder import DATA_NAME
+from training.processes.ranks import join_launch
+from training.runs.configs import CONFIG_NAME, read_config
+from training.runs.folder import DATA_NAME
 
 _NUM_NAMED = 5
 

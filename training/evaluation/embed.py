@@ -25,7 +25,7 @@ from training.data.views import BrokenVideosError, read_all_views
 from training.errors import DataError
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
-from training.ranks import Team, interleave
+from training.processes.ranks import Team, interleave
 
 _ALONE = Team()
 

@@ -14,11 +14,9 @@ import torch
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
-from training.checkpoint import BACKBONE_NAME, CONFIG_NAME, load_model, read_backbone, read_config
-from training.config import ModelConfig, Recipe
+from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids
-from training.environment import describe_environment, read_peak_memory
 from training.errors import SettingError
 from training.evaluation.classes import classify_split, refuse_lambda
 from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
@@ -35,7 +33,11 @@ from training.evaluation.protocols import (
 )
 from training.evaluation.report import Report, rank_videos, write_report
 from training.models.video_clip import VideoCLIP
-from training.ranks import join_launch, team_of
+from training.processes.ranks import join_launch, team_of
+from training.runs.backbone import BACKBONE_NAME, read_backbone
+from training.runs.checkpoint import load_model
+from training.runs.configs import CONFIG_NAME, read_config
+from training.runs.environment import describe_environment, read_peak_memory
 
 EVALUATION_NAME = "evaluation"
 NUM_RANKED = 10

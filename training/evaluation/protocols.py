@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank, Scores, score_labels
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.metrics import pair_accuracy, top_k_accuracy
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import Scores
-from training.data.texts import render_json
 from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.protocols import Accuracy, LambdaPoint, SplitScores
+from training.files.texts import render_json
 
 # What Markdown shows in another form, or leaves to the JSON.
 _NOT_FACTS = ("accuracies", "fusion", "lambda_curve", "protocol")

@@ -13,18 +13,18 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank, score_labels
 from service.contract.views import ViewPlan
-from training.checkpoint import CONFIG_NAME, read_config
-from training.config import ModelConfig, Recipe
+from training.config.model import ModelConfig, Recipe
 from training.data.captions import CaptionedVideos
-from training.data.texts import render_json, write_text
 from training.errors import DataError
 from training.evaluation.classes import require_open_vocabulary
 from training.evaluation.embed import embed_videos
 from training.evaluation.evaluate import EVALUATION_NAME, load_protocol_model
 from training.evaluation.metrics import retrieval_ranks
 from training.evaluation.protocols import BARE_TEMPLATE, Measured, Protocol
+from training.files.texts import render_json, write_text
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
+from training.runs.configs import CONFIG_NAME, read_config
 
 RETRIEVAL_NAME = "retrieval"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from training.data.texts import render_json, write_text
 from training.evaluation.protocols import Measured
 from training.evaluation.report import Report, render_fusion
+from training.files.texts import render_json, write_text
 
 Rule = Literal["harmonic mean", "mean"]
 PARTS_KEY = "parts"

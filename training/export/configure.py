@@ -8,10 +8,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from service.contract.graphs import find_format, graph_specs
 from service.contract.manifest import MANIFEST_NAME, open_bundle
-from training.data.texts import read_json
 from training.errors import DataError
 from training.export.bundle import replacing_bundle, write_manifest
 from training.export.triton import Deployment, render_triton_config
+from training.files.texts import read_json
 
 
 def configure_bundle(directory: Path, out: Path, *, deployment: Deployment) -> Path:

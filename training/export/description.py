@@ -14,7 +14,7 @@ from service.contract.manifest import (
     TextTower,
 )
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config import ClipConfig
+from training.config.model import ClipConfig
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 _PACKAGES = ("torch", "onnx", "onnxscript")

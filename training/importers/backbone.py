@@ -9,8 +9,7 @@ import torch
 from tokenizers import Tokenizer
 
 from service.contract.tokenizer import CLS, SEP, UNKNOWN, ChineseTokenizer, EnglishTokenizer
-from training.checkpoint import Backbone, read_backbone, write_backbone
-from training.config import CLIP_PREPROCESSING, BackboneConfig, ChineseTextConfig, ModelConfig
+from training.config.model import CLIP_PREPROCESSING, BackboneConfig, ChineseTextConfig, ModelConfig
 from training.errors import ImportProblem
 from training.importers.chinese_clip import ChineseWeights, read_chinese
 from training.importers.clip_sizes import architecture_sizes
@@ -20,6 +19,7 @@ from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip, open_clip
 from training.models.tokenizers import build_chinese_tokenizer, build_english_tokenizer
 from training.models.video_clip import Tokenizers, VideoCLIP
+from training.runs.backbone import Backbone, read_backbone, write_backbone
 
 CLIP_ORIGIN, CHINESE_ORIGIN = "clip", "chinese"
 # CLIP's vocabulary, and its entries that are no merges: bytes, bytes at word ends, start and end.

@@ -11,12 +11,12 @@ from torch import Tensor
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
 from service.contract.wording import list_some
-from training.checkpoint import Backbone
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.errors import ImportProblem
 from training.importers.container import Checkpoint
 from training.importers.mapping import Tensors
 from training.models.builders import build_model
+from training.runs.backbone import Backbone
 
 Preset = Literal["ssv", "k400"]
 PRESETS: tuple[Preset, ...] = ("ssv", "k400")

@@ -11,20 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from service.contract.labels import Label
-from training.checkpoint import (
-    BACKBONE_NAME,
-    CLASSES_NAME,
-    CONFIG_NAME,
-    adapter_state,
-    load_strictly,
-    render_config,
-    write_checkpoint,
-)
-from training.config import Recipe
+from training.config.model import Recipe
 from training.data.annotations import LABELS_NAME
-from training.data.texts import render_json, write_text
-from training.environment import describe_environment
 from training.errors import ImportProblem, RunError, SettingError
+from training.files.texts import render_json, write_text
 from training.importers import tds, vificlip, vita
 from training.importers.backbone import PublicBackbone, read_stored_backbone, write_public_backbone
 from training.importers.container import read_checkpoint
@@ -32,7 +22,13 @@ from training.importers.conversion import Converted, Given, Preset
 from training.importers.mapping import check_family, check_tensors
 from training.importers.origin import Origin
 from training.models.video_clip import VideoCLIP
-from training.run_folder import DATA_NAME, ENVIRONMENT_NAME, METRICS_NAME, render_labels
+from training.runs.backbone import BACKBONE_NAME
+from training.runs.checkpoint import CLASSES_NAME, write_checkpoint
+from training.runs.configs import CONFIG_NAME, render_config
+from training.runs.curves import METRICS_NAME
+from training.runs.environment import describe_environment
+from training.runs.folder import DATA_NAME, ENVIRONMENT_NAME, render_labels
+from training.runs.tensors import adapter_state, load_strictly
 
 # Under which a run's backbone records the checkpoint, beside the towers'.
 CHECKPOINT_ORIGIN = "checkpoint"

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from training.checkpoint import describe_misfits
 from training.errors import ImportProblem
+from training.runs.tensors import describe_misfits
 
 Tensors = Mapping[str, Tensor]
 # A pattern of a whole name, and the new name or None for what is left out. Those whose new names end in #0/3, #1/3

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from training.data.texts import render_json
 from training.errors import ImportProblem
+from training.files.texts import render_json
 
 ORIGIN_NAME = "origin.json"
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from service.contract.manifest import Preprocessing
 from service.contract.sampling import SamplingRule
-from training.config import CLIP_MEAN, CLIP_STD, ModelConfig, SideNetworkConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, SideNetworkConfig
+from training.config.towers import RELEASED_SME_ALPHA
 from training.errors import ImportProblem
 from training.importers.conversion import (
     PRESETS,
@@ -24,7 +25,6 @@ from training.importers.conversion import (
     with_preprocessing,
 )
 from training.importers.mapping import Rule, Tensors, check_tensors, looks_like, rename_tensors
-from training.tower_config import RELEASED_SME_ALPHA
 
 Variant = Literal["tds", "side4video"]
 _LICENCES: Mapping[str, str] = MappingProxyType(

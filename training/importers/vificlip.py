@@ -16,7 +16,7 @@ from torch import Tensor
 
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
-from training.config import Mode, ModelConfig, VLPromptConfig
+from training.config.model import Mode, ModelConfig, VLPromptConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
 from training.importers.conversion import Converted, Given, list_changed, require_same, scale_pixels, with_preprocessing

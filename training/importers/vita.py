@@ -11,12 +11,12 @@ from torch import Tensor
 
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
-from training.checkpoint import Backbone
-from training.config import CLIP_MEAN, CLIP_STD, ModelConfig, TemporalPromptConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, TemporalPromptConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
 from training.importers.conversion import Converted, Given, require_same, shapes_of, with_preprocessing
 from training.importers.mapping import Rule, Tensors, check_tensors, rename_tensors
+from training.runs.backbone import Backbone
 
 _LICENCE = "MIT (Vita-CLIP)"
 _BLOCK, _LAYER, _PROMPTS = r"visual\.blocks\.(\d+)\.", r"visual.transformer.resblocks.\1.", r"video.prompts.\1."

@@ -3,7 +3,7 @@
 from copy import copy
 from dataclasses import replace
 
-from training.config import ModelConfig, TemporalPromptConfig, VLPromptConfig
+from training.config.model import ModelConfig, TemporalPromptConfig, VLPromptConfig
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, build_clip, clip_config
 from training.models.deep_prompts import DeepPrompts

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.models.builders import build_model
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from service.contract.labels import Label
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import EnglishTextTower
 from training.models.video_encoder import VideoEncoder

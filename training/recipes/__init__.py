@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from training.config import Recipe
+from training.config.model import Recipe
 from training.errors import SettingError
 from training.recipes.baselines import baseline_frozen, baseline_image_ft
 from training.recipes.demo import demo, demo_miniature

@@ -6,7 +6,7 @@ number of shots. So there are two.
 
 from dataclasses import replace
 
-from training.config import Recipe
+from training.config.model import Recipe
 from training.recipes.dual_semantic import dual_semantic
 
 

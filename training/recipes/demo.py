@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from training.config import FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.config.model import FitConfig, ModelConfig, Recipe, TemporalPromptConfig
 from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 

@@ -7,7 +7,7 @@ Where the paper is silent, the docstrings say what was decided.
 
 from dataclasses import replace
 
-from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.config.model import AugmentConfig, FitConfig, ModelConfig, Recipe, TemporalPromptConfig
 
 PRACTICAL_LEARNING_RATE = 5e-4
 _RAND_AUGMENT = "rand-m7-n4-mstd0.5-inc1"

@@ -9,9 +9,9 @@ ViT-L/14 takes ``side_width=512``, a learning rate of 1e-4 and 30 epochs through
 
 from dataclasses import replace
 
-from training.config import CLIP_PREPROCESSING, AugmentConfig, FitConfig, ModelConfig, Recipe, SideNetworkConfig
+from training.config.model import CLIP_PREPROCESSING, AugmentConfig, FitConfig, ModelConfig, Recipe, SideNetworkConfig
+from training.config.towers import RELEASED_SME_ALPHA
 from training.recipes.motion_shapes import SHAPES_AUGMENT
-from training.tower_config import RELEASED_SME_ALPHA
 
 _NUM_SOMETHING_CLASSES, _NUM_KINETICS_CLASSES = 174, 400
 

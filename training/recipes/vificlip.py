@@ -8,7 +8,7 @@ into memory. Decided: pictures are normalised as the backbone's were, and the co
 
 from dataclasses import replace
 
-from training.config import AugmentConfig, FitConfig, ModelConfig, Recipe, VLPromptConfig
+from training.config.model import AugmentConfig, FitConfig, ModelConfig, Recipe, VLPromptConfig
 from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 TEMPLATE = "a photo of a {}."

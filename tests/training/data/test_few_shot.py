@@ -14,7 +14,7 @@ from training.data.annotations import Annotation, VideoData
 from training.data.dataset import Draw, open_training_clips
 from training.data.few_shot import draw_shots, learned_label_ids, select_training_videos
 from training.errors import DataError
-from training.run_folder import describe_data
+from training.runs.folder import describe_data
 
 LABELS = [Label("running"), Label("waving"), Label("unseen"), Label("jumping")]
 TABLE = [Annotation(f"{number}.mp4", (0, 1, 3)[number % 3], "train") for number in range(60)]

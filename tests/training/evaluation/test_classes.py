@@ -13,7 +13,6 @@ from service.contract.labels import Label
 from service.contract.views import ViewPlan
 from tests.training.side import side_config
 from tests.training.tiny import LABELS, RECIPE
-from training.checkpoint import load_model
 from training.data.annotations import Annotation, VideoData
 from training.data.captions import CaptionedVideos
 from training.errors import SettingError
@@ -25,8 +24,9 @@ from training.evaluation.protocols import PROTOCOLS, Accuracy
 from training.evaluation.report import render_markdown
 from training.evaluation.retrieval import evaluate_retrieval
 from training.evaluation.summary import Summary
-from training.fit import Workplace, fit
-from training.provenance import choose_fusion, describe_provenance
+from training.export.provenance import choose_fusion, describe_provenance
+from training.fitting.fit import Workplace, fit
+from training.runs.checkpoint import load_model
 
 SETTINGS = Settings(num_workers=1)
 OPEN = PROTOCOLS["open_vocabulary"]

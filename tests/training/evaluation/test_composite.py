@@ -15,8 +15,8 @@ from training.evaluation.evaluate import Settings, evaluate
 from training.evaluation.protocols import PROTOCOLS
 from training.evaluation.report import Report
 from training.evaluation.summary import Summary, harmonic_mean, render_summary
-from training.fit import Workplace, fit
-from training.provenance import choose_fusion, describe_provenance
+from training.export.provenance import choose_fusion, describe_provenance
+from training.fitting.fit import Workplace, fit
 
 SETTINGS = Settings(num_workers=1)
 BASE_TO_NOVEL, ZERO_SHOT = PROTOCOLS["base_to_novel"], PROTOCOLS["zero_shot"]

@@ -11,7 +11,6 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.views import ViewPlan
 from tests.training.tiny import LABELS, fit_tiny_run, write_tiny_backbone
-from training.checkpoint import load_model
 from training.data.annotations import VideoData
 from training.errors import DataError, RunError, SettingError
 from training.evaluation.embed import embed_complete_labels, embed_split
@@ -26,7 +25,8 @@ from training.evaluation.protocols import (
     sweep_lambda,
 )
 from training.evaluation.report import render_markdown
-from training.provenance import choose_fusion, describe_provenance
+from training.export.provenance import choose_fusion, describe_provenance
+from training.runs.checkpoint import load_model
 
 SETTINGS = Settings(num_workers=1)
 

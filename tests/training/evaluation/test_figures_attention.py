@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.evaluation.figures.attention import attention_weights, read_cls_attention
 from training.models.attention import self_attention
 

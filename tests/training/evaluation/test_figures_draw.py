@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 from service.contract.errors import DuoActError
 from service.contract.views import ViewPlan, read_views
 from tests.training.tiny import LABELS, fit_tiny_run, write_tiny_backbone
-from training.checkpoint import load_model
-from training.cli import app
+from training.commands.menu import app
 from training.data.annotations import VideoData
 from training.evaluation.evaluate import Settings, evaluate
 from training.evaluation.figures.attention import read_cls_attention
 from training.evaluation.figures.draw import draw_figures
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import PROTOCOLS
-from training.run_folder import read_records
+from training.runs.checkpoint import load_model
+from training.runs.curves import read_records
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
 PICTURES = ["attention.png", "tsne.png", "confusion.png", "curves.png", "lambda.png"]

@@ -8,7 +8,7 @@ from torch.nn import functional
 from tests.training.models.tds.slow import scatter
 from tests.training.side import SIDE_MODEL, random_segments, side_config
 from tests.training.tiny import random_clips, tiny_model
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.evaluation.figures.evidence import read_side_evidence, read_text_similarity
 from training.models.tds.encoder import SideVideoEncoder
 from training.models.video_encoder import VideoEncoder, apply_layer

@@ -13,9 +13,8 @@ from service.contract.views import ViewPlan, read_views
 from tests.training.fine_tuned import FINE_TUNING
 from tests.training.side import side_config
 from tests.training.tiny import LABELS, RECIPE, write_tiny_data
-from training.checkpoint import load_model
-from training.cli import app
-from training.config import Recipe
+from training.commands.menu import app
+from training.config.model import Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.errors import SettingError
 from training.evaluation.embed import embed_complete_labels
@@ -24,7 +23,8 @@ from training.evaluation.figures.draw import Drawn, draw_figures
 from training.evaluation.figures.evidence import read_text_similarity
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import Protocol
-from training.fit import Workplace, fit
+from training.fitting.fit import Workplace, fit
+from training.runs.checkpoint import load_model
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
 IN_ITS_PLACE = "attention.png: of a side network, activation.png is drawn in its place"

@@ -14,7 +14,7 @@ from training.data.annotations import VideoData
 from training.data.captions import CaptionedVideos
 from training.errors import DataError
 from training.evaluation.retrieval import RankFigures, evaluate_retrieval, render_retrieval, score_captions
-from training.fit import Workplace, fit
+from training.fitting.fit import Workplace, fit
 
 
 def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path) -> Path:

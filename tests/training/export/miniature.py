@@ -7,7 +7,7 @@ import torch
 from service.contract.labels import Label
 from service.contract.manifest import Lambda, Provenance
 from tests.training.tiny import MODEL, PROMPTS, tiny_tokenizers
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.models.builders import build_model
 from training.models.video_clip import VideoCLIP
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from service.contract.errors import BundleError
 from service.contract.manifest import open_bundle
 from tests.end_to_end.server import ROOT
-from training.cli import app
+from training.commands.menu import app
 from training.errors import DataError
 from training.export.configure import configure_bundle, read_encode_seconds
 from training.export.triton import Deployment

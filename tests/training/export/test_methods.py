@@ -14,7 +14,7 @@ from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
 from tests.training.fine_tuned import FINE_TUNED, VL_PROMPTS
 from tests.training.tiny import CLIP, PREPROCESSING, random_clips
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.export.bundle import export_bundle
 from training.models.video_clip import VideoCLIP
 

@@ -16,7 +16,7 @@ from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
 from tests.training.side import random_segments, side_config
 from tests.training.tiny import CLIP
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.export.bundle import export_bundle
 from training.export.verify import verify_bundle
 from training.models.video_clip import VideoCLIP

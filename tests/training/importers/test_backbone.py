@@ -15,7 +15,6 @@ from tests.training.importers.public import (
     draw_clip,
     write_hugging_face,
 )
-from training.checkpoint import read_backbone
 from training.errors import ImportProblem, RunError
 from training.importers.backbone import (
     PublicBackbone,
@@ -31,6 +30,7 @@ from training.importers.chinese_clip import ChineseWeights, read_chinese
 from training.importers.open_clip import read_clip
 from training.importers.origin import ORIGIN_NAME
 from training.models.clip import open_clip
+from training.runs.backbone import read_backbone
 
 pytestmark = pytest.mark.usefixtures("tiny_architectures")
 TEXTS = ["冲浪", "打球 surfing", "梳头发"]

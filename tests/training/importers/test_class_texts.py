@@ -8,11 +8,11 @@ from torch import Tensor
 
 from tests.training.importers.towers import CONFIG, draw_clip, write_towers
 from tests.training.importers.vifi import tokenize
-from training.checkpoint import Backbone, read_backbone
 from training.errors import ImportProblem
 from training.importers.class_texts import ClassTexts, find_rows, read_class_texts
 from training.importers.container import Checkpoint
 from training.importers.conversion import Given
+from training.runs.backbone import Backbone, read_backbone
 
 TABLE = draw_clip(0)["token_embedding.weight"]
 

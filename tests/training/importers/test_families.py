@@ -14,12 +14,12 @@ from tests.training.importers.sides import draw_side
 from tests.training.importers.towers import CONFIG, LABELS, draw_clip, write_labels, write_towers
 from tests.training.importers.vifi import fine_tuned_state, tokenize
 from tests.training.tiny import CLIP
-from training.checkpoint import read_backbone
-from training.cli import app
+from training.commands.menu import app
 from training.data.annotations import VideoData
 from training.errors import ImportProblem, RunError, SettingError
 from training.importers.families import FAMILIES, import_checkpoint
 from training.importers.origin import Origin, read_origins, render_origins
+from training.runs.backbone import read_backbone
 
 CLIP_TENSORS = draw_clip(0)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.training.importers.public import ARCHITECTURE, QUICK, draw_clip, write_openai
-from training.config import CLIP_MEAN, CLIP_STD
+from training.config.model import CLIP_MEAN, CLIP_STD
 from training.errors import ImportProblem
 from training.importers.backbone import build_vanilla, join_towers
 from training.importers.clip_sizes import check_sizes

@@ -11,11 +11,11 @@ from service.contract.labels import Label
 from tests.training.importers.released import write_legacy, write_zip
 from tests.training.importers.sides import SideReference, draw_side
 from tests.training.importers.towers import CONFIG, draw_clip, write_towers
-from training.checkpoint import load_model
-from training.config import CLIP_MEAN, CLIP_STD, SideNetworkConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, SideNetworkConfig
 from training.errors import ImportProblem
 from training.importers.conversion import Converted, Preset
 from training.importers.families import import_checkpoint
+from training.runs.checkpoint import load_model
 
 CLIP_TENSORS = draw_clip(0)
 LABELS = (Label("pushing left", "向左推"), Label("pushing right"), Label("lifting", "举起"))

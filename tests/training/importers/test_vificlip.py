@@ -16,11 +16,12 @@ from service.contract.manifest import Preprocessing
 from tests.training.importers.released import as_yacs, write_legacy, write_zip
 from tests.training.importers.towers import CONFIG, LABELS, draw_clip, write_towers
 from tests.training.importers.vifi import Reference, fine_tuned_state, prompted_state, tokenize
-from training.checkpoint import load_model, read_config
-from training.config import BackboneConfig, VLPromptConfig
+from training.config.model import BackboneConfig, VLPromptConfig
 from training.errors import ImportProblem
+from training.export.provenance import describe_provenance
 from training.importers.families import import_checkpoint
-from training.provenance import describe_provenance
+from training.runs.checkpoint import load_model
+from training.runs.configs import read_config
 
 TEXTS = [f"a photo of a {name}." for name in LABELS]
 IDS = tokenize(TEXTS, config=CONFIG)

@@ -17,11 +17,11 @@ from tests.training.importers.towers import LABELS, draw_clip, write_towers
 from tests.training.importers.vifi import tokenize
 from tests.training.models.test_vita import CONFIG, FRAMES, LAYERS, SHARED, as_ours, vita_features, vita_weights
 from tests.training.tiny import CLIP, random_clips
-from training.checkpoint import load_model
-from training.cli import app
-from training.config import CLIP_MEAN, CLIP_STD, TemporalPromptConfig
+from training.commands.menu import app
+from training.config.model import CLIP_MEAN, CLIP_STD, TemporalPromptConfig
 from training.errors import ImportProblem
 from training.importers.families import import_checkpoint
+from training.runs.checkpoint import load_model
 
 SIZES = replace(CLIP, vision_layers=LAYERS)
 NUM_CONTEXT = 3

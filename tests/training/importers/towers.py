@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from tests.training.tiny import CLIP, PREPROCESSING
-from training.checkpoint import write_backbone
-from training.config import BackboneConfig, ClipConfig
+from training.config.model import BackboneConfig, ClipConfig
 from training.models.clip import build_clip
 from training.models.tokenizers import build_english_tokenizer
+from training.runs.backbone import write_backbone
 
 CONFIG = replace(CLIP, vision_layers=3, text_layers=3)
 LABELS = ("apply eye makeup", "waving (hand)", "tai-chi")

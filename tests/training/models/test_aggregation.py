@@ -11,7 +11,7 @@ from torch.nn import functional
 from service.contract.manifest import Aggregation, Lambda, Scoring
 from service.contract.scoring import LabelBank, score_labels
 from tests.training.tiny import MODEL
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.models.aggregation import frame_weights, similarity, uniform_weights
 
 COUNTS = [2, 4, 1]

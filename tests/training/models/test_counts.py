@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from service.contract.manifest import Method
-from training.config import Beta, BetaLayout, Fusion, Mode, ModelConfig, TemporalPromptConfig, VLPromptConfig
+from training.config.model import Beta, BetaLayout, Fusion, Mode, ModelConfig, TemporalPromptConfig, VLPromptConfig
 from training.errors import SettingError
-from training.model_card import configure_method, describe_model
 from training.models.builders import build_model
+from training.models.card import configure_method, describe_model
 from training.models.compute import count_macs_per_view
 from training.models.freezing import parameter_groups
 from training.recipes.vificlip import vificlip_k400

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tests.training.fine_tuned import FINE_TUNED, PROMPTED, VL_PROMPTS
 from tests.training.tiny import CLIP, random_clips, tiny_model, tiny_tokenizers
-from training.config import Fusion, ModelConfig, VLPromptConfig
+from training.config.model import Fusion, ModelConfig, VLPromptConfig
 from training.models.builders import build_model
 from training.models.clip import ResidualAttentionBlock
 from training.models.deep_prompts import DeepPrompts

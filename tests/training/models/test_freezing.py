@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
-from training.config import Beta, ModelConfig
+from training.config.model import Beta, ModelConfig
+from training.fitting.optimizer import build_optimizer
+from training.fitting.step import prepare_modes
 from training.models.freezing import adapter_modules, adapter_parameter_names, parameter_groups
 from training.models.reparameterization.encoder import Reparameterization
 from training.models.video_clip import VideoCLIP
-from training.optim import build_optimizer
-from training.step import prepare_modes
 
 
 def train(model: VideoCLIP, *, num_steps: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.training.tiny import MODEL, PREPROCESSING, random_clips, tiny_model, tiny_prompts
-from training.config import Beta
+from training.config.model import Beta
 from training.models.builders import build_model
 from training.models.clip import build_clip
 from training.models.video_clip import VideoCLIP

@@ -4,9 +4,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config import ModelConfig, Recipe, TemporalPromptConfig
+from training.config.model import ModelConfig, Recipe, TemporalPromptConfig
+from training.config.overrides import override
 from training.errors import SettingError
-from training.overrides import override
 from training.recipes import RECIPES, find_recipe
 
 PAPER = TemporalPromptConfig(projection_init="torch_default", zero_init_beta=False)

@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config import AugmentConfig, SideNetworkConfig
-from training.overrides import override
+from training.config.model import AugmentConfig, SideNetworkConfig
+from training.config.overrides import override
 from training.recipes import find_recipe
 
 SOMETHING = AugmentConfig(

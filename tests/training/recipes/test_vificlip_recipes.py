@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config import AugmentConfig, VLPromptConfig
-from training.overrides import override
+from training.config.model import AugmentConfig, VLPromptConfig
+from training.config.overrides import override
 from training.recipes import find_recipe
 
 PUBLISHED = ["vificlip_k400", "vificlip_full", "vificlip_base_to_novel", "vificlip_few_shot", "vl_bridge",

@@ -4,13 +4,13 @@ from pathlib import PurePosixPath
 
 from service.contract.wording import list_some
 from training.data.annotations import Annotation
+from training.data.class_lists import read_class_list
 from training.data.class_order import name_key
-from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
 from training.data.datasets.locate import list_videos
 from training.data.split_files import join_splits
-from training.data.texts import read_records
 from training.errors import DataError
+from training.files.texts import read_records
 
 # Folders that hold a split, and what it is called here.
 SPLIT_FOLDERS = {

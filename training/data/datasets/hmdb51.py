@@ -7,11 +7,11 @@ from pathlib import Path
 from service.contract.labels import load_builtin_label_tables
 from service.contract.wording import list_some
 from training.data.annotations import Annotation
-from training.data.datasets.class_lists import read_class_list
+from training.data.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
 from training.data.datasets.numbered_lists import read_numbered_list
-from training.data.texts import read_lines
 from training.errors import DataError
+from training.files.texts import read_lines
 
 NUM_CLASSES = 51
 _SPLIT_OF = {"1": "train", "2": "test"}

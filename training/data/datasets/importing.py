@@ -15,8 +15,8 @@ from training.data.datasets.listing import Listing, Official
 from training.data.datasets.locate import find_videos
 from training.data.datasets.naming import Spelling, name_labels
 from training.data.split_files import write_video_tables
-from training.data.texts import render_json, write_text
 from training.errors import DataError
+from training.files.texts import render_json, write_text
 
 MISSING_NAME = "missing.txt"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from service.contract.wording import list_some
 from training.data.annotations import Annotation
+from training.data.class_lists import read_class_list
 from training.data.class_order import name_key
-from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
-from training.data.texts import read_records
 from training.errors import DataError
+from training.files.texts import read_records
 
 _TABLES = {"train": ("train.csv",), "val": ("val.csv", "validate.csv", "validation.csv"), "test": ("test.csv",)}
 _CLIP = ("youtube_id", "time_start", "time_end")

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from training.data.annotations import Annotation
+from training.data.class_lists import read_class_list
 from training.data.class_order import name_key
-from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
-from training.data.texts import read_rows
 from training.errors import DataError
+from training.files.texts import read_rows
 
 _TABLES = {"train": ("trainingSet.csv", "training"), "val": ("validationSet.csv", "validation")}
 

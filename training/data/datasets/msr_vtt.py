@@ -6,8 +6,8 @@ from pathlib import Path
 from service.contract.wording import list_some
 from training.data.captions import find_video, read_pairs
 from training.data.datasets.importing import MISSING_NAME
-from training.data.texts import write_rows, write_text
 from training.errors import DataError
+from training.files.texts import write_rows, write_text
 
 CAPTIONS_NAME = "captions.csv"
 

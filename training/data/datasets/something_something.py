@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from training.data.annotations import Annotation
+from training.data.class_lists import read_class_list
 from training.data.class_order import name_key
-from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
 from training.data.split_files import join_splits
-from training.data.texts import read_json, read_rows
 from training.errors import DataError
+from training.files.texts import read_json, read_rows
 
 NUM_CLASSES = 174
 _WORD = "something"

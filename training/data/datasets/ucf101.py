@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from training.data.annotations import Annotation
+from training.data.class_lists import read_class_list
 from training.data.class_order import name_key
-from training.data.datasets.class_lists import read_class_list
 from training.data.datasets.listing import Listing, Official
-from training.data.texts import read_lines
 from training.errors import DataError
+from training.files.texts import read_lines
 
 # A path, and no, one or two class numbers.
 _LINE = re.compile(r"(\S+)((?:\s+[0-9]+)*)")

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import CONFIG_NAME, read_config
-from training.config import Recipe
+from training.config.model import Recipe
 from training.data.annotations import VideoData
-from training.data.texts import write_text
 from training.evaluation.figures.activation_maps import collect_activations, draw_activations, map_activations
 from training.evaluation.figures.attention_maps import collect_arrays, draw_attention, map_attention
 from training.evaluation.figures.confusion import count_confusion, describe_confusion, draw_confusion
@@ -17,8 +15,10 @@ from training.evaluation.figures.lambda_curve import describe_lambda, draw_lambd
 from training.evaluation.figures.study import FigureSettings, Study, conduct_study
 from training.evaluation.figures.style import group_labels, save_arrays, save_figure
 from training.evaluation.figures.tsne import describe_projection, draw_projections, pool_frames, project
+from training.files.texts import write_text
 from training.models.tds.encoder import SideVideoEncoder
-from training.run_folder import CURVES_NAME, draw_curves, read_records
+from training.runs.configs import CONFIG_NAME, read_config
+from training.runs.curves import CURVES_NAME, draw_curves, read_records
 
 FIGURES_NAME = "figures"
 

@@ -1,4 +1,4 @@
 """The temporal difference side network beside a frozen CLIP (Wang and Wang, TDS-CLIP), one concept a module.
 
-Its sizes are in ``training.tower_config``; which of a model's parameters train is decided in ``freezing``.
+Its sizes are in ``training.config.towers``; which of a model's parameters train is decided in ``freezing``.
 """

@@ -7,11 +7,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from training.config.towers import SideNetworkConfig
 from training.models.clip import VisionTransformer
 from training.models.tds.heads import CosineHead, LinearHead
 from training.models.tds.side_network import SideNetwork
 from training.models.video_encoder import VideoEncoder, apply_layer
-from training.tower_config import SideNetworkConfig
 
 # Clips, segments, local frames, height, width and colours.
 _NUM_AXES = 6

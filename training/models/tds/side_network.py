@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from training.config.towers import SideNetworkConfig
 from training.models.tds.recomputation import recompute
 from training.models.tds.side_block import SideBlock
 from training.models.tds.stem import SideStem
 from training.models.tds.temporal_difference import TemporalDifferenceAdapter
-from training.tower_config import SideNetworkConfig
 
 _POSITION_DEVIATION = 0.01
 

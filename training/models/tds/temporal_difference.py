@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.tower_config import TemporalDifferenceVariant
+from training.config.towers import TemporalDifferenceVariant
 
 _REDUCTION = 16
 

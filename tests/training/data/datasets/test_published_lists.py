@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.data.datasets.files import PUBLISHED, write
-from training.data.datasets.class_lists import read_class_list
+from training.data.class_lists import read_class_list
 from training.data.datasets.hmdb51 import read_hmdb51
 from training.data.datasets.label_orders import describe_order
 from training.data.datasets.listing import Official

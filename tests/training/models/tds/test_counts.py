@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from training.config import ModelConfig
-from training.model_card import configure_method, describe_model
+from training.config.model import ModelConfig
 from training.models.builders import build_model
+from training.models.card import configure_method, describe_model
 
 BASE, LARGE = "ViT-B-16-quickgelu", "ViT-L-14-quickgelu"
 FOUR = {"variant": "side4video"}

@@ -9,13 +9,13 @@ from torch.nn import functional
 from tests.training.models.tds.slow import scatter
 from tests.training.side import SIDE, SIDE_MODEL, random_segments, side_config
 from tests.training.tiny import CLIP, tiny_model
-from training.config import ModelConfig
+from training.config.model import ModelConfig
+from training.fitting.step import prepare_modes
 from training.models.clip import build_clip
 from training.models.freezing import adapter_parameter_names, parameter_groups
 from training.models.tds.encoder import SideVideoEncoder
 from training.models.tds.side_network import SideNetwork
 from training.models.video_clip import VideoCLIP
-from training.step import prepare_modes
 
 LINEAR = side_config(head="linear", num_classes=3)
 FUSED = side_config(fuse_frozen=True)

@@ -9,11 +9,11 @@ import pytest
 
 from tests.training.side import SIDE, SIDE_MODEL, side_config
 from tests.training.tiny import CLIP, RECIPE, tiny_model
-from training.checkpoint import read_config, render_config
-from training.config import Recipe, SideNetworkConfig
+from training.config.model import Recipe, SideNetworkConfig
+from training.config.overrides import override
 from training.errors import SettingError
-from training.model_card import METHODS
-from training.overrides import override
+from training.models.card import METHODS
+from training.runs.configs import read_config, render_config
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from service.contract.graphs import VIEWS, GraphSpec, TensorSpec
 from tests.training.side import random_segments, side_config
 from tests.training.tiny import tiny_model
-from training.config import ModelConfig
+from training.config.model import ModelConfig
 from training.export.onnx import export_onnx
 
 

@@ -1,0 +1,1 @@
+"""Typed, frozen settings of models, towers and fits; free of torch."""

@@ -1,0 +1,1 @@
+"""What the processes of a launch share: who they are, and how they hold one model together."""

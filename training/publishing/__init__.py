@@ -1,0 +1,1 @@
+"""From a bundle to a version in a Triton model repository, and back."""

@@ -1,0 +1,1 @@
+"""The folder of a run: its recipe, backbone, checkpoints and the record of its steps."""

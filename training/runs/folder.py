@@ -1,0 +1,111 @@
+"""The folder of a run beside its weights and its curves: recipe, environment and data.
+
+Layout: ``config.json``, ``environment.json``, ``data.json``, ``labels.csv``; ``classes.csv`` where a closed set of
+classes is learned.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.contract.labels import Label
+from training.config.model import Recipe
+from training.data.annotations import LABELS_NAME, VideoData, label_rows
+from training.data.few_shot import learned_label_ids, select_training_videos
+from training.errors import RunError
+from training.files.texts import render_json, render_rows, write_text
+from training.runs.checkpoint import CLASSES_NAME
+from training.runs.configs import CONFIG_NAME, read_config, render_config
+from training.runs.curves import METRICS_NAME
+from training.runs.environment import describe_environment
+
+DATA_NAME, ENVIRONMENT_NAME = "data.json", "environment.json"
+
+# Where the description of the data lists the videos of a few-shot draw.
+DRAWN_KEY = "training_videos"
+
+
+def check_new(run_dir: Path) -> None:
+    """Check that a folder holds no run yet.
+
+    Raises:
+        RunError: a run is there.
+    """
+    if (run_dir / CONFIG_NAME).exists():
+        raise RunError(f"{run_dir} holds a run; continue it with --resume, or choose another folder")
+
+
+def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
+    """Make the folder of a new run; the config comes last and makes it one.
+
+    Raises:
+        RunError: a run is there already.
+        DataError: the data lacks what the recipe trains on.
+    """
+    check_new(run_dir)
+    described = describe_data(data, recipe=recipe)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_text(run_dir / ENVIRONMENT_NAME, text=render_json(describe_environment()))
+    write_text(run_dir / DATA_NAME, text=render_json(described))
+    write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
+    if recipe.model.is_closed:
+        classes = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
+        write_text(run_dir / CLASSES_NAME, text=render_labels(classes))
+    write_text(run_dir / METRICS_NAME, text="")
+    write_text(run_dir / CONFIG_NAME, text=render_config(recipe))
+
+
+def render_labels(labels: Sequence[Label]) -> str:
+    """Render labels as a table ``id,en,zh``."""
+    return render_rows(label_rows(labels))
+
+
+def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
+    """Check that a run was started with this recipe on this data.
+
+    Raises:
+        RunError: the folder holds no run, or one with another recipe or other data; every field that differs is named.
+    """
+    stored_recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
+    if stored_recipe != recipe:
+        fields = list_differences(json.loads(render_config(stored_recipe)), json.loads(render_config(recipe)))
+        named = [f"{name} is {json.dumps(there)} there and {json.dumps(here)} here" for name, there, here in fields]
+        raise RunError(
+            f"{run_dir} was started with another recipe: {'; '.join(named)}. Resume it with the settings of its "
+            f"{CONFIG_NAME}"
+        )
+    stored = json.loads((run_dir / DATA_NAME).read_text(encoding="utf-8"))
+    if stored["digest"] != data.digest:
+        raise RunError(f"{run_dir} was started on other data (digest {stored['digest']}, not {data.digest})")
+
+
+def describe_data(data: VideoData, *, recipe: Recipe) -> dict[str, Any]:
+    """Say which data a run saw: digest of its tables, number of labels, videos of each split, and those it drew.
+
+    Raises:
+        DataError: the data lacks what the recipe trains on.
+    """
+    splits = Counter(each.split for each in data.annotations)
+    videos = select_training_videos(recipe, data=data)
+    drawn = {} if recipe.num_shots is None else {DRAWN_KEY: [each.video for each in videos]}
+    return {
+        "name": data.name,
+        "digest": data.digest,
+        "num_labels": len(data.labels),
+        "num_videos": dict(sorted(splits.items())),
+        **drawn,
+    }
+
+
+def list_differences(
+    stored: dict[str, Any], given: dict[str, Any], *, prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Iterate over the fields that two nested tables disagree about, with both values; a field may lack in one."""
+    for name in [*stored, *(name for name in given if name not in stored)]:
+        there, here = stored.get(name), given.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from list_differences(there, here, prefix=f"{prefix}{name}.")
+        elif there != here:
+            yield f"{prefix}{name}", there, here

@@ -1,0 +1,1 @@
+"""Measurements of the method itself: tables of the papers, memory and time."""
