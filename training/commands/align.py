@@ -53,8 +53,12 @@ def render_alignment(report: AlignmentReport) -> Table:
     table.add_row("English finds Chinese", f"{texts.en_to_zh_top1:.1%}", f"{texts.en_to_zh_top5:.1%}")
     table.add_row("cosine of pairs / others", f"{texts.cosine_pairs:.3f}", f"{texts.cosine_others:.3f}")
     if videos is not None:
-        for name, top1 in (("English", videos.english_top1), ("Chinese", videos.chinese_top1),
-                           ("both", videos.fused_top1), ("chance", 1 / videos.num_labels)):  # fmt: skip
+        for name, top1 in (
+            ("English", videos.english_top1),
+            ("Chinese", videos.chinese_top1),
+            ("both", videos.fused_top1),
+            ("chance", 1 / videos.num_labels),
+        ):
             table.add_row(f"{videos.num_videos} videos, {name}", f"{top1:.1%}", "")
     return table
 

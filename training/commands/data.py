@@ -220,5 +220,8 @@ def _describe_list(classes: ClassList, *, order: LabelOrder) -> dict[str, Any]:
 
 def _print_order(order: LabelOrder, *, console: Console) -> None:
     console.print(f"label order: {escape(str(order))}", soft_wrap=True, highlight=False)
-    console.print("  (SHA-256 over the names in their order, one a line, folded and without blanks and punctuation)",
-                  soft_wrap=True, highlight=False)  # fmt: skip
+    console.print(
+        "  (SHA-256 over the names in their order, one a line, folded and without blanks and punctuation)",
+        soft_wrap=True,
+        highlight=False,
+    )

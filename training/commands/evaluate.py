@@ -51,8 +51,9 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
                 settings=_settle_fusion(run, protocol=chosen, settings=settings),
             )
         else:
-            evaluate_protocol(run, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen,
-                              settings=settings)  # fmt: skip
+            evaluate_protocol(
+                run, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen, settings=settings
+            )
         if read_rank() == 0:
             console.print(Markdown((run / EVALUATION_NAME / f"{chosen.name}.md").read_text(encoding="utf-8")))
 

@@ -39,5 +39,10 @@ def import_command(
         for remark in converted.remarks:
             console.print(f"warning: {remark}", style="yellow", highlight=False, soft_wrap=True, markup=False)
         model = converted.model
-        console.print(f"{out}: {model.method}, {model.num_frames} frames, {len(converted.labels)} classes; licence: "
-                      f"{converted.licence}", highlight=False, soft_wrap=True, markup=False)  # fmt: skip
+        console.print(
+            f"{out}: {model.method}, {model.num_frames} frames, {len(converted.labels)} classes; licence: "
+            f"{converted.licence}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )

@@ -52,5 +52,6 @@ def _check_launch(*, is_shared: bool) -> None:
         Console(stderr=True).print(
             "this process works alone: accelerate starts one with --cpu, or on less than two GPUs, however many are "
             "asked for. For several on CPUs set ACCELERATE_USE_CPU=true and launch with --multi_gpu, without --cpu",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )

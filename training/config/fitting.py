@@ -102,9 +102,13 @@ class FitConfig:
     def __post_init__(self) -> None:
         """Check the counts and rates."""
         counts = (
-            "num_epochs", "batch_size", "checkpoint_every_steps", "log_every_steps", "max_cached_frames",
+            "num_epochs",
+            "batch_size",
+            "checkpoint_every_steps",
+            "log_every_steps",
+            "max_cached_frames",
             "repeated_augmentation",
-        )  # fmt: skip
+        )
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -177,9 +177,16 @@ class ModelConfig:
     def without_adapters(self) -> "ModelConfig":
         """Return the config of the frozen towers alone: one feature a frame, averaged."""
         return replace(
-            self, method="vanilla", temporal_prompts=None, tune_image_tower=False, aggregation="mean",
-            fusion="embedding", mode="full", vl_prompts=None, side=None,
-        )  # fmt: skip
+            self,
+            method="vanilla",
+            temporal_prompts=None,
+            tune_image_tower=False,
+            aggregation="mean",
+            fusion="embedding",
+            mode="full",
+            vl_prompts=None,
+            side=None,
+        )
 
     @property
     def sampling(self) -> Sampling:

@@ -100,8 +100,10 @@ def _parse_line(line: str, *, where: str, num_labels: int, first: int) -> tuple[
     if not video or not label_id.isdecimal():
         raise DataError(f"{where} is {line!r}; expected '<path> <label id>'")
     if not first <= int(label_id) < first + num_labels:
-        raise DataError(f"{where}: label id {label_id} is not among the {num_labels} classes of the table, {first} to "
-                        f"{first + num_labels - 1}")  # fmt: skip
+        raise DataError(
+            f"{where}: label id {label_id} is not among the {num_labels} classes of the table, {first} to "
+            f"{first + num_labels - 1}"
+        )
     place = PurePosixPath(video)
     if place.is_absolute() or ".." in place.parts:
         raise DataError(f"{where}: video {video!r} must be a path inside the data folder")

@@ -64,8 +64,10 @@ def mirrored_label_ids(labels: Sequence[Label]) -> Int64[np.ndarray, " L"]:
     that label exists; otherwise such a video must not be mirrored.
     """
     id_of = {text_key(label.en): index for index, label in enumerate(labels) if label.en is not None}
-    mirrored = [index if label.en is None else id_of.get(_mirror_text(label.en), NO_MIRROR)
-                for index, label in enumerate(labels)]  # fmt: skip
+    mirrored = [
+        index if label.en is None else id_of.get(_mirror_text(label.en), NO_MIRROR)
+        for index, label in enumerate(labels)
+    ]
     return np.array(mirrored, dtype=np.int64)
 
 

@@ -57,11 +57,15 @@ class Caption:
 
 TEMPLATES = Phrases(
     (
-        "This is a video about {}", "a video about {}", "the video is about {}.",
-        "{}", "a picture of {}", "a clip of {}",
+        "This is a video about {}",
+        "a video about {}",
+        "the video is about {}.",
+        "{}",
+        "a picture of {}",
+        "a clip of {}",
     ),
     ("{}", "{}", "一个关于{}的视频", "{}的画面", "视频里{}"),
-)  # fmt: skip
+)
 
 ACTION_PHRASES = {
     "left": Phrases(
@@ -119,9 +123,15 @@ ROWS = (("top", "上边"), ("middle", "中间"), ("bottom", "下边"))
 SIZES = (("tiny", "很小"), ("small", "较小"), ("medium", "中等"), ("large", "较大"), ("huge", "很大"))
 # Clockwise from the top.
 DIRECTIONS = (
-    ("top", "上"), ("top right", "右上"), ("right", "右"), ("bottom right", "右下"),
-    ("bottom", "下"), ("bottom left", "左下"), ("left", "左"), ("top left", "左上"),
-)  # fmt: skip
+    ("top", "上"),
+    ("top right", "右上"),
+    ("right", "右"),
+    ("bottom right", "右下"),
+    ("bottom", "下"),
+    ("bottom left", "左下"),
+    ("left", "左"),
+    ("top left", "左上"),
+)
 DISTANCES = (("touching", "挨着"), ("close to", "挨近"), ("away from", "离开"), ("far from", "远隔"))
 OPACITIES = (("faint", "模糊"), ("pale", "浅淡"), ("clear", "清楚"), ("solid", "结实"))
 

@@ -58,8 +58,7 @@ def embed_split(
     """
     annotations = select_split(data, split)
     videos = [data.path_of(each) for each in annotations]
-    features = embed_videos(model, videos=videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers,
-                            team=team)  # fmt: skip
+    features = embed_videos(model, videos=videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers, team=team)
     label_ids = np.array([each.label_id for each in annotations])
     return EmbeddedSplit(tuple(each.video for each in annotations), label_ids, features)
 
@@ -85,8 +84,14 @@ def embed_videos(
         cache_dir.mkdir(parents=True, exist_ok=True)
         problems: tuple[str, ...] = ()
         try:
-            _write_share(_share_path(path, team.rank), model, videos=team.take(videos), plan=plan,
-                         num_workers=num_workers, team=team)  # fmt: skip
+            _write_share(
+                _share_path(path, team.rank),
+                model,
+                videos=team.take(videos),
+                plan=plan,
+                num_workers=num_workers,
+                team=team,
+            )
         except BrokenVideosError as error:
             problems = error.problems
         if broken := [problem for share in team.gather(problems) for problem in share]:

@@ -75,8 +75,9 @@ def fit(
         check_shardable(accelerator)
     # All processes ask before the first one writes, see ``_open_run``.
     resume = resume and (backbone_dir is None or (workplace.run_dir / CONFIG_NAME).exists())
-    recipe = _open_run(recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume,
-                       accelerator=accelerator)  # fmt: skip
+    recipe = _open_run(
+        recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume, accelerator=accelerator
+    )
     torch.manual_seed(recipe.fit.seed)
     model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
     labels = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
@@ -125,8 +126,7 @@ class _Run:
         self._model = model
         self._workplace = workplace
         self._accelerator = accelerator
-        self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator,
-                                          shard=shard)  # fmt: skip
+        self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator, shard=shard)
 
     def train(self, clips: TrainingClips, *, plan: BatchPlan, first_step: int, observe: Observe) -> None:
         """Take the steps from ``first_step`` to the end of the plan."""

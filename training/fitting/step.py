@@ -88,8 +88,11 @@ class Optimisation:
         weights = {f"parameter {name}": parameter for name, parameter in self._model.named_parameters()}
         texts: dict[str, Tensor | None] = {}
         if isinstance(self._texts, TextBank):
-            texts = {"English texts": self._texts.english, "English words": self._texts.words,
-                     "Chinese texts": self._texts.chinese}  # fmt: skip
+            texts = {
+                "English texts": self._texts.english,
+                "English words": self._texts.words,
+                "Chinese texts": self._texts.chinese,
+            }
         require_finite({**weights, **texts, **results}, step=step)
 
     def _clip_gradients(self, *, step: int) -> Float[Tensor, ""]:

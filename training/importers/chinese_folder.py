@@ -97,8 +97,9 @@ def check_stated_sizes(files: ChineseFiles, found: ChineseTextConfig) -> None:
         "position_embedding_type": "absolute",
         "projection_dim": found.embed_dim,
     }
-    differences = [f"{key} is {stated[key]!r}, not {value!r}" for key, value in expected.items()
-                   if stated.get(key, value) != value]  # fmt: skip
+    differences = [
+        f"{key} is {stated[key]!r}, not {value!r}" for key, value in expected.items() if stated.get(key, value) != value
+    ]
     if differences:
         raise ImportProblem(
             f"{files.config} does not describe the tower of {files.weights.name}: {', '.join(differences)}"

@@ -15,9 +15,14 @@ from training.models.clip import build_clip, clip_config, open_clip
 # The width of a head in every CLIP whose file does not say (Radford et al. 2021).
 _HEAD_WIDTH = 64
 _ANCHORS = (
-    "visual.conv1.weight", "visual.positional_embedding", "visual.proj", "token_embedding.weight",
-    "positional_embedding", "ln_final.weight", "text_projection",
-)  # fmt: skip
+    "visual.conv1.weight",
+    "visual.positional_embedding",
+    "visual.proj",
+    "token_embedding.weight",
+    "positional_embedding",
+    "ln_final.weight",
+    "text_projection",
+)
 # What no tensor shows.
 _UNSEEN = ("quick_gelu", "vision_heads", "text_heads")
 _KNOWN_NAMES = ("ViT-B-32", "ViT-B-16", "ViT-B-16-plus-240", "ViT-L-14", "ViT-L-14-336", "ViT-H-14")

@@ -20,11 +20,18 @@ from training.errors import ImportProblem
 
 STORAGE_DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {
-        "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-        "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32,
-        "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+        "FloatStorage": torch.float32,
+        "HalfStorage": torch.float16,
+        "BFloat16Storage": torch.bfloat16,
+        "DoubleStorage": torch.float64,
+        "LongStorage": torch.int64,
+        "IntStorage": torch.int32,
+        "ShortStorage": torch.int16,
+        "CharStorage": torch.int8,
+        "ByteStorage": torch.uint8,
+        "BoolStorage": torch.bool,
     }
-)  # fmt: skip
+)
 # Modules of a TorchScript archive are pickled as objects of classes under this name.
 _SCRIPT = "__torch__"
 _NUMBER_KINDS = "biuf"

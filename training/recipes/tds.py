@@ -103,12 +103,20 @@ def tds_shapes() -> Recipe:
             preprocessing=CLIP_PREPROCESSING,
         ),
         fit=replace(
-            recipe.fit, num_epochs=12, num_warmup_epochs=0.5, batch_size=32, clips_per_pass=None,
-            repeated_augmentation=1, reversed_twins=True, learning_rate=3e-3, max_gradient_norm=1.0,
-            frame_cache_bytes=FitConfig().frame_cache_bytes, max_cached_frames=32,
+            recipe.fit,
+            num_epochs=12,
+            num_warmup_epochs=0.5,
+            batch_size=32,
+            clips_per_pass=None,
+            repeated_augmentation=1,
+            reversed_twins=True,
+            learning_rate=3e-3,
+            max_gradient_norm=1.0,
+            frame_cache_bytes=FitConfig().frame_cache_bytes,
+            max_cached_frames=32,
         ),
         augment=SHAPES_AUGMENT,
-    )  # fmt: skip
+    )
 
 
 def _as_released(recipe: Recipe) -> Recipe:

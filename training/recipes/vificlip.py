@@ -120,11 +120,19 @@ def vificlip_shapes() -> Recipe:
         name="vificlip_shapes",
         model=replace(recipe.model, num_frames=8),
         fit=replace(
-            recipe.fit, num_epochs=16, num_warmup_epochs=0.5, batch_size=32, clips_per_pass=None, learning_rate=5e-4,
-            max_gradient_norm=1.0, mixup_alpha=0.0, cutmix_alpha=0.0, max_cached_frames=32,
+            recipe.fit,
+            num_epochs=16,
+            num_warmup_epochs=0.5,
+            batch_size=32,
+            clips_per_pass=None,
+            learning_rate=5e-4,
+            max_gradient_norm=1.0,
+            mixup_alpha=0.0,
+            cutmix_alpha=0.0,
+            max_cached_frames=32,
         ),
         augment=SHAPES_AUGMENT,
-    )  # fmt: skip
+    )
 
 
 def vl_prompting_shapes() -> Recipe:

@@ -43,8 +43,10 @@ def read_towers(source: Path) -> Backbone:
         return read_backbone(source)
     method = read_config(source / CONFIG_NAME, kind=Recipe).model.method
     if method != "vificlip":
-        raise RunError(f"{source} is a run of {method}, but only one of vificlip has towers to go on from; give its "
-                       f"{BACKBONE_NAME} folder for the towers it started from")  # fmt: skip
+        raise RunError(
+            f"{source} is a run of {method}, but only one of vificlip has towers to go on from; give its "
+            f"{BACKBONE_NAME} folder for the towers it started from"
+        )
     model = load_model(source)
     own = read_backbone(source / BACKBONE_NAME)
     clip: dict[str, Tensor] = {f"visual.{name}": tensor for name, tensor in model.video.visual.state_dict().items()}

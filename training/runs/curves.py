@@ -58,8 +58,16 @@ def draw_curves(run_dir: Path, *, out: Path | None = None) -> None:
     with matplotlib.rc_context({"font.size": 9, "lines.linewidth": 0.9}):
         figure = Figure(figsize=(7, 5), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        _plot(above, steps, {"total": [r.loss for r in records], "English": [r.loss_en for r in records],
-                             "Chinese": [r.loss_zh for r in records]}, name="loss")  # fmt: skip
+        _plot(
+            above,
+            steps,
+            {
+                "total": [r.loss for r in records],
+                "English": [r.loss_en for r in records],
+                "Chinese": [r.loss_zh for r in records],
+            },
+            name="loss",
+        )
         _plot(below, steps, {"learning rate": [r.learning_rate for r in records]}, name="learning rate")
         below.set_xlabel("step")
     directory = run_dir if out is None else out

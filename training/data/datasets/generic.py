@@ -14,9 +14,14 @@ from training.files.texts import read_records
 
 # Folders that hold a split, and what it is called here.
 SPLIT_FOLDERS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
     "testing": "test",
-}  # fmt: skip
+}
 _VIDEO_COLUMNS, _LABEL_COLUMNS, _SPLIT_COLUMNS = ("video", "path", "file"), ("label", "class", "name"), ("split", "set")
 
 

@@ -94,8 +94,10 @@ def _check_found(
     total = len(found) + len(missing)
     named = list_some([each.video for each in missing])
     if not found:
-        raise DataError(f"{official.videos} holds none of the {total} listed videos, such as {named or 'any'}; unpack "
-                        "them there, or name another folder with --videos")  # fmt: skip
+        raise DataError(
+            f"{official.videos} holds none of the {total} listed videos, such as {named or 'any'}; unpack "
+            "them there, or name another folder with --videos"
+        )
     if missing and not allow_missing:
         raise DataError(
             f"{len(missing)} of {total} videos are missing in {official.videos}: {named}; add them, or leave them out "

@@ -31,8 +31,10 @@ def read_numbered_list(path: Path, *, classes: Sequence[str]) -> tuple[tuple[tup
     if not sound:
         fewest = min(possible, key=lambda base: len(faults[base]))
         named = "; ".join(map(str, faults[fewest][:2]))
-        raise DataError(f"{path} numbers {len(faults[fewest])} classes differently than their list: {named}. Put the "
-                        "classes into the order of the numbers")  # fmt: skip
+        raise DataError(
+            f"{path} numbers {len(faults[fewest])} classes differently than their list: {named}. Put the "
+            "classes into the order of the numbers"
+        )
     if len(sound) > 1:
         raise DataError(
             f"{path} may count classes from 0 or from 1: its numbers are {min(numbers)} to {max(numbers)} of "

@@ -68,9 +68,13 @@ def render_motion_shapes(
     )
     counts = {split: sum(video.split == split for video in videos) for split in SPLITS}
     description = {
-        "name": "MotionShapes", "version": VERSION, "seed": seed, "num_labels": len(labels),
-        "num_videos": counts, "video_format": asdict(video_format),
-    }  # fmt: skip
+        "name": "MotionShapes",
+        "version": VERSION,
+        "seed": seed,
+        "num_labels": len(labels),
+        "num_videos": counts,
+        "video_format": asdict(video_format),
+    }
     _write(out / "data.json", text=json.dumps(description, indent=2) + "\n")
     rows = [(video.path, video.label.label_id, video.split) for video in videos]
     _write_csv(out / "annotations.csv", header=("video", "label_id", "split"), rows=rows)

@@ -32,8 +32,15 @@ def draw_lambda(sweep: LambdaSweep, *, fusion: Lambda) -> Figure:
     axes.fill_between(values, low, high, color=BLUE, alpha=0.15, linewidth=0, label="± 1 standard error")
     axes.plot(values, [100 * share for share in shares], color=BLUE, marker="o", markersize=3.5, label="top-1")
     chosen = 100 * sweep.top1[fusion.value]
-    axes.plot([fusion.value], [chosen], color=VERMILION, marker="D", markersize=8, linestyle="none",
-              label=f"chosen: λ = {fusion.value:g}, {chosen:.1f} %")  # fmt: skip
+    axes.plot(
+        [fusion.value],
+        [chosen],
+        color=VERMILION,
+        marker="D",
+        markersize=8,
+        linestyle="none",
+        label=f"chosen: λ = {fusion.value:g}, {chosen:.1f} %",
+    )
     axes.set_xlabel("λ, weight of English  (0: Chinese alone, 1: English alone)")
     axes.set_ylabel("top-1 (%)")
     axes.set_title(f"Choice of λ on split “{sweep.split}”, {sweep.num_videos} videos", fontsize=11)

@@ -127,8 +127,9 @@ def _scatter(
     for index, name in enumerate(names):
         own = points[ids == index]
         marker = MARKERS[index // len(COLOURS) % len(MARKERS)]
-        axes.scatter(own[:, 0], own[:, 1], s=14, color=COLOURS[index % len(COLOURS)], marker=marker, linewidth=0,
-                     label=name)  # fmt: skip
+        axes.scatter(
+            own[:, 0], own[:, 1], s=14, color=COLOURS[index % len(COLOURS)], marker=marker, linewidth=0, label=name
+        )
     # The axes of t-SNE have no unit and no meaning.
     axes.set_xticks([])
     axes.set_yticks([])

@@ -112,8 +112,14 @@ def open_ablation(
     # The backbone is read for its sizes alone; they belong to every recipe of the table.
     recipe = replace(recipe, model=read_backbone(backbone_dir).configure(recipe.model))
     check_distinct(table, recipe)
-    ablation = Ablation(table=table.entitled(recipe), recipe=recipe, settings=tuple(settings), data=data,
-                        protocol=PROTOCOLS[protocol], directory=directory)  # fmt: skip
+    ablation = Ablation(
+        table=table.entitled(recipe),
+        recipe=recipe,
+        settings=tuple(settings),
+        data=data,
+        protocol=PROTOCOLS[protocol],
+        directory=directory,
+    )
     with waiting_lock(ablation.lock):
         _claim(ablation, plan=_describe(ablation, backbone_dir=backbone_dir))
         copy_backbone(backbone_dir, directory)

@@ -19,9 +19,20 @@ from training.studies.ablation.variants import PaperAccuracy
 
 REPORT_NAME = "report"
 _COLUMNS = (
-    "variant", "seeds", "English top-1", "top-5", "Chinese top-1", "top-5", "fused top-1", "top-5", "pairs", "lambda",
-    "trainable", "GMACs", "ms/step",
-)  # fmt: skip
+    "variant",
+    "seeds",
+    "English top-1",
+    "top-5",
+    "Chinese top-1",
+    "top-5",
+    "fused top-1",
+    "top-5",
+    "pairs",
+    "lambda",
+    "trainable",
+    "GMACs",
+    "ms/step",
+)
 _NOTHING = "–"
 _LEGEND = (
     "Accuracies are percentages, mean ± sample standard deviation over seeds. Fused is what the service uses: without "
@@ -175,6 +186,9 @@ def _render_paper(accuracy: PaperAccuracy) -> str:
 
 
 def _failures(results: Sequence[VariantResult]) -> list[str]:
-    lines = [f"- {result.variant.name}, seed {seed}: {sentence}"
-             for result in results for seed, sentence in result.failures.items()]  # fmt: skip
+    lines = [
+        f"- {result.variant.name}, seed {seed}: {sentence}"
+        for result in results
+        for seed, sentence in result.failures.items()
+    ]
     return ["", "## Failed", "", *lines] if lines else []

@@ -121,8 +121,10 @@ def _find_source(ablation: Ablation, run: PlannedRun) -> Path:
     if run.source is None:
         return ablation.backbone_dir
     if not any((run.source / EVALUATION_NAME).glob("*.json")):
-        raise RunError(f"{run.name} starts from the towers of {run.variant.starts_from}, whose run of this seed is not "
-                       "done; run that variant first")  # fmt: skip
+        raise RunError(
+            f"{run.name} starts from the towers of {run.variant.starts_from}, whose run of this seed is not "
+            "done; run that variant first"
+        )
     return run.source
 
 

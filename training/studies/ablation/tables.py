@@ -39,8 +39,14 @@ def _row(
     position: int = 0,
     series: str = "",
 ) -> Variant:
-    return Variant(name=name, title=title, change=rule, position=position, series=series,
-                   paper={"HMDB51": PaperAccuracy(*hmdb51), "UCF101": PaperAccuracy(*ucf101)})  # fmt: skip
+    return Variant(
+        name=name,
+        title=title,
+        change=rule,
+        position=position,
+        series=series,
+        paper={"HMDB51": PaperAccuracy(*hmdb51), "UCF101": PaperAccuracy(*ucf101)},
+    )
 
 
 def _beta(kind: Beta, title: str, hmdb51: Figures, ucf101: Figures) -> Variant:
@@ -75,13 +81,19 @@ _FRAMES = Table(
     source="Fig. 5b",
     title="Frames of a clip",
     variants=tuple(
-        _row(f"frames_{count}", f"T = {count}", partial(change.num_frames, count=count), position=count,
-             hmdb51=hmdb51, ucf101=ucf101)
+        _row(
+            f"frames_{count}",
+            f"T = {count}",
+            partial(change.num_frames, count=count),
+            position=count,
+            hmdb51=hmdb51,
+            ucf101=ucf101,
+        )
         for count, hmdb51, ucf101 in ((4, (), ()), (8, (72.50,), (95.33,)), (16, (73.21,), (95.81,)), (32, (), ()))
     ),
     axis="frames of a clip, T",
     note="The paper prints figures for 8 and 16 frames; the others are only drawn.",
-)  # fmt: skip
+)
 
 _GLOBAL_PROMPTS = Table(
     name="global_prompts",
@@ -152,22 +164,34 @@ _FEW_SHOT = Table(
     source="Table 7",
     title="Few videos of each label",
     variants=tuple(
-        _row(f"{name}_k{count}", f"{title}, K = {count}", partial(change.few_shot, num_shots=count, change=rule),
-             hmdb51=hmdb51[column : column + 1], ucf101=ucf101[column : column + 1], position=count, series=title)
+        _row(
+            f"{name}_k{count}",
+            f"{title}, K = {count}",
+            partial(change.few_shot, num_shots=count, change=rule),
+            hmdb51=hmdb51[column : column + 1],
+            ucf101=ucf101[column : column + 1],
+            position=count,
+            series=title,
+        )
         for name, title, rule, hmdb51, ucf101 in _FEW_SHOT_RUNGS
         for column, count in enumerate(_SHOTS)
     ),
     axis="videos of each label, K",
     note="Each seed draws its own videos. The paper's baseline gains with K, though it is not said what it trains.",
-)  # fmt: skip
+)
 
 _COST = Table(
     name="cost",
     source="Fig. 6",
     title="Trainable parameters and epochs",
     variants=tuple(
-        _row(f"{name}_epochs_{thirds}of3", f"{title}, {thirds}/3 of the epochs",
-             partial(change.shortened, thirds=thirds, change=rule), position=thirds, series=title)
+        _row(
+            f"{name}_epochs_{thirds}of3",
+            f"{title}, {thirds}/3 of the epochs",
+            partial(change.shortened, thirds=thirds, change=rule),
+            position=thirds,
+            series=title,
+        )
         for name, title, rule in (
             ("tp", "temporal prompts", change.temporal_prompts),
             ("full", "full", change.full),
@@ -177,7 +201,7 @@ _COST = Table(
     axis="thirds of the recipe's epochs",
     note="The paper draws these without printing figures. It states 54.2 M trainable parameters, and 22 minutes for 30 "
     "epochs of HMDB51 with 8 frames (41 with 16) on two RTX 4090.",
-)  # fmt: skip
+)
 
 TABLES: Mapping[str, Table] = MappingProxyType(
     {

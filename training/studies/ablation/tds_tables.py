@@ -26,13 +26,27 @@ def _row(
     title_of: Callable[[Recipe], str] | None = None,
     trains: bool = True,
 ) -> Variant:
-    return Variant(name=name, title=title, change=rule, position=position, title_of=title_of, trains=trains,
-                   paper={_DATA_SET: PaperAccuracy(top1)})  # fmt: skip
+    return Variant(
+        name=name,
+        title=title,
+        change=rule,
+        position=position,
+        title_of=title_of,
+        trains=trains,
+        paper={_DATA_SET: PaperAccuracy(top1)},
+    )
 
 
 def _table(name: str, part: str, title: str, *variants: Variant, axis: str = "", note: str = "") -> Table:
-    return Table(name=f"tds_{name}", source=f"Wang and Wang, {part}", title=title, variants=variants,
-                 axis=axis, note=note, data_sets=(_DATA_SET,))  # fmt: skip
+    return Table(
+        name=f"tds_{name}",
+        source=f"Wang and Wang, {part}",
+        title=title,
+        variants=variants,
+        axis=axis,
+        note=note,
+        data_sets=(_DATA_SET,),
+    )
 
 
 _COMPONENTS = _table(
@@ -51,13 +65,18 @@ _LOCAL_FRAMES = _table(
     "Table 3b",
     "Local frames around each frame of a clip",
     *(
-        _row(f"local_frames_{count}", f"n = {count}", partial(side.with_side, num_local_frames=count), top1=top1,
-             position=count)
+        _row(
+            f"local_frames_{count}",
+            f"n = {count}",
+            partial(side.with_side, num_local_frames=count),
+            top1=top1,
+            position=count,
+        )
         for count, top1 in ((1, 58.0), (3, 58.5), (5, 59.4))
     ),
     axis="local frames, n",
     note="One local frame has no differences, so that the SME-Adapter is left out.",
-)  # fmt: skip
+)
 
 _ALPHA = _table(
     "alpha",
@@ -93,26 +112,38 @@ _WIDTH = _table(
     "Table 3f",
     "Width of the side network",
     *(
-        _row(name, f"d = {share:g} of the recipe's, {width} in the paper", partial(side.with_scaled_width, share=share),
-             top1=top1, title_of=side.describe_width)
+        _row(
+            name,
+            f"d = {share:g} of the recipe's, {width} in the paper",
+            partial(side.with_scaled_width, share=share),
+            top1=top1,
+            title_of=side.describe_width,
+        )
         for name, share, width, top1 in (
-            ("narrow", 0.4, 128, 57.4), ("published", 1.0, 320, 59.4), ("wide", 1.6, 512, 58.2)
+            ("narrow", 0.4, 128, 57.4),
+            ("published", 1.0, 320, 59.4),
+            ("wide", 1.6, 512, 58.2),
         )
     ),
     note="Widths are 0.4, 1 and 1.6 of the recipe's, as the paper's 128, 320 and 512 are of its 320.",
-)  # fmt: skip
+)
 
 _LAYERS = _table(
     "layers",
     "Table 4",
     "Layers with a TD-Adapter",
-    _row("first_half", "the first half", partial(side.with_adapters_in, part="first_half"),
-         title_of=side.describe_layers),
-    _row("second_half", "the second half", partial(side.with_adapters_in, part="second_half"),
-         title_of=side.describe_layers),
+    _row(
+        "first_half", "the first half", partial(side.with_adapters_in, part="first_half"), title_of=side.describe_layers
+    ),
+    _row(
+        "second_half",
+        "the second half",
+        partial(side.with_adapters_in, part="second_half"),
+        title_of=side.describe_layers,
+    ),
     _row("all_layers", "all layers", partial(side.with_adapters_in, part="all"), title_of=side.describe_layers),
     note="Halves were chosen here, so that towers of any depth have them; no figures of the paper are given.",
-)  # fmt: skip
+)
 
 _METHODS = _table(
     "methods",

@@ -48,22 +48,44 @@ _BASE_TO_NOVEL = Table(
     source="Rasheed et al. 2023, base to novel",
     title="From base to novel labels",
     variants=(
-        Variant(name="vanilla", title="CLIP as it is", change=change.vanilla, trains=False,
-                paper=_paper(_halves(53.3, 46.8, 49.8), _halves(78.5, 63.6, 70.3))),
-        Variant(name="image", title="image tower fine-tuned", change=partial(change.fine_tuned, mode="image"),
-                paper=_paper(PaperAccuracy(54.0), PaperAccuracy(74.4))),
-        Variant(name="text", title="text tower fine-tuned", change=partial(change.fine_tuned, mode="text"),
-                paper=_paper(PaperAccuracy(59.1), PaperAccuracy(77.4))),
-        Variant(name="full", title="both towers fine-tuned", change=change.fine_tuned,
-                paper=_paper(_halves(73.8, 53.3, 61.9), _halves(92.9, 67.7, 78.3))),
-        Variant(name="prompting", title="prompts on the fine-tuned towers", change=companions.prompted,
-                starts_from="full", paper=_paper(_halves(77.1, 54.9, 64.1), _halves(95.9, 74.1, 83.6))),
+        Variant(
+            name="vanilla",
+            title="CLIP as it is",
+            change=change.vanilla,
+            trains=False,
+            paper=_paper(_halves(53.3, 46.8, 49.8), _halves(78.5, 63.6, 70.3)),
+        ),
+        Variant(
+            name="image",
+            title="image tower fine-tuned",
+            change=partial(change.fine_tuned, mode="image"),
+            paper=_paper(PaperAccuracy(54.0), PaperAccuracy(74.4)),
+        ),
+        Variant(
+            name="text",
+            title="text tower fine-tuned",
+            change=partial(change.fine_tuned, mode="text"),
+            paper=_paper(PaperAccuracy(59.1), PaperAccuracy(77.4)),
+        ),
+        Variant(
+            name="full",
+            title="both towers fine-tuned",
+            change=change.fine_tuned,
+            paper=_paper(_halves(73.8, 53.3, 61.9), _halves(92.9, 67.7, 78.3)),
+        ),
+        Variant(
+            name="prompting",
+            title="prompts on the fine-tuned towers",
+            change=companions.prompted,
+            starts_from="full",
+            paper=_paper(_halves(77.1, 54.9, 64.1), _halves(95.9, 74.1, 83.6)),
+        ),
         Variant(name="dual_semantic", title="adapters of dual semantics", change=companions.dual_semantic),
     ),
     note="To be run with --protocol base_to_novel: top-1 is then the harmonic mean, and the paper's figures are base / "
     "novel / harmonic mean, or the harmonic mean alone. Its prompts start from towers fine-tuned on Kinetics-400; here "
     "from those of the row above them, of the same seed and the same videos. CLIP as it is reads bare labels.",
-)  # fmt: skip
+)
 
 # The paper's few-shot table: name, title, rule, HMDB51 and UCF101 by the number of shots.
 _RUNGS: tuple[tuple[str, str, Change, Figures, Figures], ...] = (
@@ -100,14 +122,19 @@ _FEW_SHOT = Table(
     source="Rasheed et al. 2023, few-shot",
     title="Few videos of each label",
     variants=tuple(
-        _few_shot(name, title, rule=rule, shots=shots,
-                  paper=(PaperAccuracy(*hmdb51[column : column + 1]), PaperAccuracy(*ucf101[column : column + 1])))
+        _few_shot(
+            name,
+            title,
+            rule=rule,
+            shots=shots,
+            paper=(PaperAccuracy(*hmdb51[column : column + 1]), PaperAccuracy(*ucf101[column : column + 1])),
+        )
         for name, title, rule, hmdb51, ucf101 in _RUNGS
         for column, shots in enumerate(_SHOTS)
     ),
     axis="videos of each label, K",
     note="Each seed draws its own videos, the same for every row. CLIP as it is has 41.9 / 63.6 in the paper. Its "
     "prompts start from towers fine-tuned on Kinetics-400; here from both towers fine-tuned on the same K videos.",
-)  # fmt: skip
+)
 
 VIFI_TABLES = (_FUSION, _BASE_TO_NOVEL, _FEW_SHOT)
