@@ -6,13 +6,15 @@ FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # The wheels of the default index bring CUDA; https://download.pytorch.org/whl/cpu brings none.
 ARG TORCH_INDEX=https://pypi.org/simple
+# That which the tests run with.
+ARG TORCH=2.13.0
 WORKDIR /source
 RUN python3 -m venv /opt/duoact
 COPY pyproject.toml README.md ./
 RUN python3 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
         print(*p['dependencies'], *p['optional-dependencies']['train'], sep='\n')" > /requirements.txt \
     # torch comes first and alone, so that nothing else can pull a build for other hardware.
-    && /opt/duoact/bin/pip install --no-compile --index-url "${TORCH_INDEX}" "$(grep '^torch==' /requirements.txt)" \
+    && /opt/duoact/bin/pip install --no-compile --index-url "${TORCH_INDEX}" "torch==${TORCH}" \
     && /opt/duoact/bin/pip install --no-compile -r /requirements.txt
 COPY service service
 COPY training training

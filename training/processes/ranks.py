@@ -91,6 +91,9 @@ def join_launch() -> Accelerator:
             f"the launcher started {num_started} processes, which found no GPUs to share; set ACCELERATE_USE_CPU=true "
             "to share the CPUs, or start one process"
         )
+    # The first process keeps the address book. One that refuses its work at once would take it away from those that
+    # are still looking the others up, and they would speak of a lost connection instead.
+    accelerator.wait_for_everyone()
     return accelerator
 
 
