@@ -27,6 +27,22 @@ def pytest_report_header() -> str:
     return f"CPU: {describe_cpu()}, {os.cpu_count()} cores; videos are encoded in {precision}"
 
 
+# Where servers and processes are waited for, a file takes a minute; begun last, it would hold up the end of the run.
+_LONGEST_FIRST = (
+    "tests/end_to_end",
+    "tests/triton",
+    "tests/training/processes",
+    "tests/training/fitting",
+    "tests/training",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that take longest."""
+    ranks = {folder: rank for rank, folder in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: next((r for folder, r in ranks.items() if item.nodeid.startswith(folder)), len(ranks)))
+
+
 @dataclass(frozen=True)
 class Service:
     """A running application with fakes inside, and a client that talks to it."""

@@ -21,9 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.end_to_end.server import ROOT, free_port
 
 _SHIMS = Path(__file__).parent / "backends"
-_START_SECONDS = 90.0
-# Where a machine is so busy that a stub stands still for seconds, a server may end while it starts.
-_MAX_STARTS = 3
+# Ten times what a start takes. Where a machine is so busy that a stub stands still for seconds, a server may end while
+# it starts, or wait for that stub for ever.
+_START_SECONDS = 20.0
+_MAX_STARTS = 5
 _LAYOUT = "import sysconfig as s; print(s.get_path('purelib'), s.get_config_var('LIBDIR'), s.get_python_version())"
 
 
@@ -139,6 +140,13 @@ class TritonServer:
             yield
         finally:
             self.send(signal.SIGCONT)
+
+    def is_ready(self) -> bool:
+        """Whether the server takes requests; one that ends does not, and finishes those it has."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self._http_port}/v2/health/ready", timeout=1).is_success
+        except httpx.TransportError:
+            return False
 
     def wait(self, timeout_seconds: float = 30.0) -> int:
         """Wait until the process has ended, end what it left behind, and return its exit status."""

@@ -118,7 +118,9 @@ async def test_draining_server_finishes_what_it_has(slow_server: TritonServer, t
         call = asyncio.create_task(encoders.video.encode_video(FRAMES))
         await asyncio.sleep(0.2)
         slow_server.send(signal.SIGTERM)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5.0):
+            while await asyncio.to_thread(slow_server.is_ready):
+                await asyncio.sleep(0.01)
         with pytest.raises(EncoderUnavailableError, match=r"shutting down|cannot be reached|not ready"):
             await encoders.video.encode_video(FRAMES)
         np.testing.assert_allclose(await call, golden_vectors()["frame_features"], atol=1e-5)

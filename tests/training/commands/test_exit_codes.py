@@ -22,7 +22,14 @@ def stop(*arguments: object, seen: tuple[Path, str], sent: signal.Signals) -> in
     """Start a command, send it a signal as soon as its folder has a new path, and return the exit code a shell sees."""
     before = set(seen[0].glob(seen[1]))
     command = [sys.executable, "-m", "training", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A shell lets what it starts in the background ignore interrupts, tests too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + WAIT_SECONDS
     while set(seen[0].glob(seen[1])) <= before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

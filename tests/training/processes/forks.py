@@ -4,11 +4,12 @@ Importing takes longer than what tests then do.
 """
 
 import json
-import multiprocessing
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,12 @@ from typer.testing import CliRunner
 
 from training.commands.menu import app
 
-# What the server imports, once.
-_PRELOADED = ["tests.training.processes.ranks", "training.commands.evaluate", "training.commands.fit"]
+# What the server imports, once. Python's own server, of which there is one a process, is taken: decoding workers come
+# from it, and it has imported what they need.
+_SERVER = forkserver.ForkServer()
+_SERVER.set_forkserver_preload(
+    ["tests.training.processes.ranks", "training.commands.evaluate", "training.commands.fit"]
+)
 
 
 class Outcome(NamedTuple):
@@ -31,13 +36,23 @@ class Outcome(NamedTuple):
 
 def run_in_processes(work: Callable[..., None], *arguments: Any, num_processes: int) -> None:  # noqa: ANN401
     """Call ``work(rank, *arguments)`` in processes that find each other as those of a launcher do."""
-    multiprocessing.set_forkserver_preload(_PRELOADED)
-    start_processes(
-        _run_in_rank,
-        args=(num_processes, _free_port(), work, arguments),
-        nprocs=num_processes,
-        start_method="forkserver",
-    )
+    with _forking_from_our_server():
+        start_processes(
+            _run_in_rank,
+            args=(num_processes, _free_port(), work, arguments),
+            nprocs=num_processes,
+            start_method="forkserver",
+        )
+
+
+@contextmanager
+def _forking_from_our_server() -> Iterator[None]:
+    theirs = forkserver.connect_to_new_process
+    forkserver.connect_to_new_process = _SERVER.connect_to_new_process
+    try:
+        yield
+    finally:
+        forkserver.connect_to_new_process = theirs
 
 
 def call_in_processes(*arguments: object, num_processes: int = 2) -> list[Outcome]:
