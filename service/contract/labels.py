@@ -3,10 +3,13 @@
 import csv
 import re
 import unicodedata
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from service.contract.errors import LabelError, MalformedRequestError
@@ -146,6 +149,12 @@ class LabelDictionary:
                 en_of.setdefault(text_key(label.zh), label.en)
         return cls(zh_of, en_of)
 
+    @classmethod
+    def joined(cls, dictionaries: Sequence["LabelDictionary"]) -> "LabelDictionary":
+        """Look up in several dictionaries, of which the first that knows a text wins; nothing is copied."""
+        zh_of, en_of = ([getattr(each, name) for each in dictionaries] for name in ("zh_of", "en_of"))
+        return cls(ChainMap(*zh_of), ChainMap(*en_of))
+
     def complete(self, label: Label) -> Label:
         """Add the language that a label lacks, where it is known."""
         if label.zh is None and label.en is not None:
@@ -162,8 +171,12 @@ class LabelTable:
     labels: tuple[Label, ...]
     originals: tuple[str, ...]
 
-    def entries(self) -> Iterator[Label]:
-        """Yield what a dictionary needs to find a label by its texts and by its original name."""
+    @cached_property
+    def dictionary(self) -> LabelDictionary:
+        """What finds a label by its texts and by its original name."""
+        return LabelDictionary.of(self._entries())
+
+    def _entries(self) -> Iterator[Label]:
         yield from self.labels
         for label, original in zip(self.labels, self.originals, strict=True):
             if label.en is not None:
@@ -224,9 +237,11 @@ def _naming(place: str) -> Iterator[None]:
         raise LabelError(f"{place}: {error}") from error
 
 
-def load_builtin_label_tables() -> dict[str, LabelTable]:
-    """Load the label dictionaries that ship with DuoAct, by data-set name."""
-    return {path.stem: read_label_table(path) for path in sorted(_DICTIONARIES.glob("*.csv"))}
+@cache
+def load_builtin_label_tables() -> Mapping[str, LabelTable]:
+    """Load the label dictionaries that ship with DuoAct, by data-set name, once a process."""
+    tables = {path.stem: read_label_table(path) for path in sorted(_DICTIONARIES.glob("*.csv"))}
+    return MappingProxyType(tables)
 
 
 def load_builtin_label_sets() -> dict[str, tuple[Label, ...]]:

@@ -32,7 +32,8 @@ class LabelSets:
         self._sets = {name: LabelSet(name, table.labels, "built-in") for name, table in builtin.items()}
         self._sets |= {name: LabelSet(name, labels, "bundle") for name, labels in bundle.items()}
         # The bundle's own translations come first: the first of several counterparts wins.
-        self.dictionary = LabelDictionary.of(chain(*bundle.values(), *(table.entries() for table in builtin.values())))
+        own = LabelDictionary.of(chain(*bundle.values()))
+        self.dictionary = LabelDictionary.joined([own, *(table.dictionary for table in builtin.values())])
 
     def all(self) -> tuple[LabelSet, ...]:
         """Every label set, those of the bundle first, then in the order of their names."""

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "labels"
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[str, LabelTable]:
+def tables() -> Mapping[str, LabelTable]:
     return load_builtin_label_tables()
 
 
@@ -101,7 +101,7 @@ def test_display_name_is_the_original_in_separate_lower_case_words(tables: dict[
     ],
 )
 def test_original_name_finds_its_chinese(tables: dict[str, LabelTable], original: str, expected: str) -> None:
-    dictionary = LabelDictionary.of(entry for table in tables.values() for entry in table.entries())
+    dictionary = LabelDictionary.joined([table.dictionary for table in tables.values()])
     assert dictionary.complete(Label(original)) == Label(original, expected)
 
 

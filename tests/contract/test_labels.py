@@ -210,7 +210,7 @@ def test_original_name_finds_the_counterpart_and_never_replaces_a_text(label: La
         (Label("brush hair", "梳头"), Label("golf", "打高尔夫"), Label("swing", "挥杆"), Label(zh="跳")),
         ("brush_hair", "golf course", "Golf", "跳"),
     )
-    assert LabelDictionary.of(table.entries()).complete(label) == expected
+    assert table.dictionary.complete(label) == expected
 
 
 @pytest.mark.parametrize(
