@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,25 @@ from service.contract.manifest import open_bundle
 from service.settings import Settings
 from tests.bundles import write_bundle
 from tests.encoders import FakeEngine
+from tests.tracing import untraced
 
 
 def pytest_report_header() -> str:
     """Say what the tests run on: some results are those of a class of CPU."""
     precision = choose_precision("auto", graph="video_encoder")
     return f"CPU: {describe_cpu()}, {os.cpu_count()} cores; videos are encoded in {precision}"
+
+
+# Much of what these tests run is in other processes, and what is in this one others reach too; measured, they would
+# take half as long again.
+_NOT_MEASURED = ("tests/end_to_end", "tests/triton", "tests/web")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage where it costs much and finds nothing."""
+    with untraced() if item.nodeid.startswith(_NOT_MEASURED) else contextlib.nullcontext():
+        return (yield)
 
 
 # Where servers and processes are waited for, a file takes a minute; begun last, it would hold up the end of the run.

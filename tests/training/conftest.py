@@ -1,15 +1,33 @@
 """Tiny backbones, data, models and bundles, made once a session, since each takes seconds; tests only read them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from tests.tracing import untraced
 from tests.training.export.miniature import BILINGUAL, ENGLISH, FUSION, LABELS, PROVENANCE, build_miniature
 from tests.training.tiny import write_tiny_backbone, write_tiny_data
 from training.data.annotations import VideoData, read_video_data
 from training.export.bundle import export_bundle
 from training.models.video_clip import VideoCLIP
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exporter_is_not_measured() -> Iterator[None]:
+    """Leave the exporter out of the measurement: for seconds it interprets torch's own Python, and little of ours."""
+    measured = torch.onnx.export
+
+    def export(*arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - as in the library
+        with untraced():
+            return measured(*arguments, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", export)
+        yield
 
 
 @pytest.fixture(scope="session")

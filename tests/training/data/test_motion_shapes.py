@@ -122,11 +122,18 @@ def test_opacity_changes_as_the_label_says(action: str, appears: bool) -> None:
     assert (motion.stop.opacity > motion.start.opacity) is appears
 
 
+PROBED = [LABELS[index] for index in range(len(ACTIONS))] * 60
+
+
+@pytest.fixture(scope="module")
+def probed_clips() -> np.ndarray:
+    return np.stack([draw_frames(label, seed=seed, num_frames=9, size=24) for seed, label in enumerate(PROBED)])
+
+
 @pytest.mark.parametrize("position", ["any", "middle"])
-def test_linear_probe_on_single_frames_stays_near_chance(position: str) -> None:
-    labels = [LABELS[index] for index in range(len(ACTIONS))] * 60
+def test_linear_probe_on_single_frames_stays_near_chance(probed_clips: np.ndarray, position: str) -> None:
+    labels, clips = PROBED, probed_clips
     rng = np.random.default_rng(0)
-    clips = np.stack([draw_frames(label, seed=seed, num_frames=9, size=24) for seed, label in enumerate(labels)])
     chosen = rng.integers(0, 9, len(labels)) if position == "any" else np.full(len(labels), 4)
     features = clips[np.arange(len(labels)), chosen].reshape(len(labels), -1) / 255
     second = np.array([label.action.reverses for label in labels])
