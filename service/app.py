@@ -21,6 +21,7 @@ from service.api.uploads import FormLimits
 from service.contract.decode import DecodeLimits
 from service.contract.label_banks import BankKey, StoredLabelBank, read_label_bank
 from service.contract.labels import LabelLimits, Language, load_builtin_label_tables
+from service.contract.layout import label_bank_file
 from service.contract.manifest import Bundle, open_bundle
 from service.decoding.pool import DecodePool
 from service.encoders.base import Encoders, TextEncoder
@@ -98,6 +99,8 @@ def load_parts(settings: Settings) -> Parts:
         BundleError: the manifest or a file of the bundle cannot be believed or read; the message names it.
     """
     bundle = open_bundle(settings.bundle)
+    sections = bundle.manifest.sections
+    _logger.info("bundle opened", name=bundle.manifest.name, lacks=sections.lacking, not_understood=sections.unknown)
     encoders = load_encoders(bundle, settings)
     return build_parts(settings, bundle=bundle, encoders=encoders, reader=DecodePool(num_workers=settings.workers))
 
@@ -232,8 +235,7 @@ def _watch_shared_labels(shared: SharedLabels, metrics: Metrics) -> None:
 
 
 def _read_label_banks(bundle: Bundle) -> dict[str, StoredLabelBank]:
-    directory = bundle.directory / "label_banks"
-    return {name: read_label_bank(directory / f"{name}.safetensors") for name in bundle.manifest.label_sets}
+    return {name: read_label_bank(bundle.directory / label_bank_file(name)) for name in bundle.manifest.label_sets}
 
 
 def _build_label_banks(

@@ -9,6 +9,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from service.contract.manifest import NO_SECTIONS, Sections
 from service.contract.precision import Precision, WantedPrecision, served_precisions
 
 
@@ -22,14 +23,16 @@ def open_core() -> ov.Core:
     return ov.Core()
 
 
-def choose_precision(wanted: WantedPrecision, *, graph: str) -> Precision:
+def choose_precision(wanted: WantedPrecision, *, graph: str, sections: Sections = NO_SECTIONS) -> Precision:
     """Choose the precision that a graph is run in on this CPU: the first of those it may be served in that runs here.
 
-    ``f32`` excludes the others. A CPU that does not run ``bf16`` runs ``f32``, also where ``bf16`` was wanted.
+    ``f32`` excludes the others. Where this CPU does not run ``bf16``, or the bundle says that its graph does not bear
+    it, that is ``f32``, also if ``bf16`` was wanted.
     """
     *preferred, last = served_precisions(graph)
     # The last is not tried: nothing is left to take in its place.
-    return next((each for each in preferred if wanted != "f32" and not find_obstacle(each)), last)
+    usable = (each for each in preferred if wanted != "f32" and sections.bears(graph, each) and not find_obstacle(each))
+    return next(usable, last)
 
 
 @cache

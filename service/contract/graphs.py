@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from service.contract.layout import GraphFormat, graph_file
 from service.contract.manifest import Manifest
 
 Dtype = Literal["uint8", "int32", "float32"]
-Format = Literal["onnx", "torchscript"]
 VIEWS, LABELS, LENGTH = "views", "labels", "length"
-FILE_NAMES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.pt"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,7 @@ class GraphSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
-    def file_name(self, graph_format: Format) -> str:
-        """Path of the graph's file inside the bundle; 1 is Triton's version folder."""
-        return f"{self.name}/1/{FILE_NAMES[graph_format]}"
-
-    def wire_names(self, graph_format: Format) -> dict[str, str]:
+    def wire_names(self, graph_format: GraphFormat) -> dict[str, str]:
         """The name of every tensor as Triton says it; TorchScript has no names, so Triton counts."""
         tensors = {"INPUT": self.inputs, "OUTPUT": self.outputs}
         return {
@@ -69,6 +64,6 @@ def graph_specs(manifest: Manifest) -> Iterator[GraphSpec]:
         )
 
 
-def find_format(manifest: Manifest) -> Format:
+def find_format(manifest: Manifest) -> GraphFormat:
     """The format of a bundle's graphs, which is that of its video encoder; ONNX where the manifest lists no graph."""
-    return "torchscript" if f"video_encoder/1/{FILE_NAMES['torchscript']}" in manifest.files else "onnx"
+    return "torchscript" if graph_file("video_encoder", "torchscript") in manifest.files else "onnx"

@@ -9,14 +9,16 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.contract.errors import BundleError, LabelError
 from service.contract.labels import Label, reject_repeats
+from service.contract.layout import MANIFEST_NAME
+from service.contract.precision import MIN_COSINE_BF16, Precision
 from service.contract.sampling import NumLocalFrames, SamplingRule
 
-FORMAT_VERSION: Final = 1
-MANIFEST_NAME = "bundle.json"
+# Format 2 has sections; the other keys are those of format 1.
+FORMAT_VERSION: Final = 2
 
 Method = Literal["dual_semantic", "vificlip", "vl_prompting", "tds", "vanilla"]
 WordSet = Literal["label", "label_eot", "sentence", "bike77"]
@@ -79,14 +81,11 @@ class Sampling(Record):
 
     Around each of the ``num_frames`` centres lies a window of ``num_local_frames``: 1, but for ``tds`` 3 or 5 as well.
     The video graph takes frames [views, T, H, W, 3], or [views, T, n, H, W, 3] where a window has n > 1 frames.
-    ``frames_per_segment`` is the key's name in older bundles.
     """
 
     rule: SamplingRule
     num_frames: Positive
-    num_local_frames: Annotated[
-        NumLocalFrames, Field(validation_alias=AliasChoices("num_local_frames", "frames_per_segment"))
-    ] = 1
+    num_local_frames: NumLocalFrames = 1
 
 
 class TextTower(Record):
@@ -150,6 +149,43 @@ class Provenance(Record):
     licences: dict[str, str] = Field(default_factory=dict)
 
 
+class MeasuredPrecision(Record):
+    """How near a graph comes to f32 in another precision: the smallest cosine, and the CPU it was measured on."""
+
+    min_cosine: float
+    cpu: str
+
+
+class Sections(BaseModel):
+    """What a bundle may say or not, each part on its own: a bundle is served without any of them.
+
+    A section that a reader does not know is kept and told of, so that a newer bundle does not stop an older service.
+    ``precisions`` are by graph and precision.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    precisions: dict[str, dict[Precision, MeasuredPrecision]] | None = None
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the sections that this reader does not know."""
+        return tuple(sorted(self.model_extra or {}))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Names of the sections that the bundle does without."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is None)
+
+    def bears(self, graph: str, precision: Precision) -> bool:
+        """Whether nothing measured speaks against running a graph in a precision."""
+        measured = (self.precisions or {}).get(graph, {}).get(precision)
+        return measured is None or measured.min_cosine >= MIN_COSINE_BF16
+
+
+NO_SECTIONS: Final = Sections()
+
+
 class Manifest(Record):
     """Everything the service must know of a bundle.
 
@@ -157,7 +193,7 @@ class Manifest(Record):
     closed one it gives ``frame_features`` [views, 1, classes], the logits of ``classes`` in their order.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     method: Method
     backbone: str
@@ -173,6 +209,13 @@ class Manifest(Record):
     classes: tuple[ClassLabel, ...] = ()
     files: dict[FilePath, Digest]
     provenance: Provenance
+    sections: Sections = NO_SECTIONS
+
+    @model_validator(mode="after")
+    def _format_has_sections(self) -> "Manifest":
+        if self.format_version == 1 and self.sections != NO_SECTIONS:
+            raise ValueError("format_version is 1, which has no sections; make it 2, or take sections out")
+        return self
 
     @model_validator(mode="after")
     def _chinese_is_usable(self) -> "Manifest":
@@ -201,6 +244,13 @@ class Manifest(Record):
         except LabelError as error:
             raise ValueError(f"classes: {error}") from error
         return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``bundle.json`` holds, in the format that the manifest was written in."""
+        values = self.model_dump(mode="json", exclude={"sections"})
+        if self.format_version == 1:
+            return values
+        return {**values, "sections": self.sections.model_dump(mode="json", exclude_none=True)}
 
     @property
     def closed_vocabulary(self) -> tuple[Label, ...] | None:
@@ -244,7 +294,7 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
 
 def render_manifest(manifest: Manifest) -> str:
     """Render a manifest as the JSON text of ``bundle.json``: stable key order, two spaces, final newline."""
-    return json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(manifest.to_json(), ensure_ascii=False, indent=2) + "\n"
 
 
 def file_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The arithmetic that graphs are run in: which a service may choose, and how near each must come to torch."""
+"""The arithmetic that graphs are run in, and which a service may choose for each."""
 
 from typing import Literal
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from service.contract.golden import read_golden
 from service.contract.graphs import GraphSpec, graph_specs
+from service.contract.layout import GOLDEN_NAME, tokenizer_file
 from service.contract.manifest import Bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from service.encoders.base import Encoders, Graph
@@ -37,17 +39,17 @@ def assemble_encoders(
         BundleError: a tokenizer or the golden vectors cannot be read; the message names the file.
     """
     manifest, directory = bundle.manifest, bundle.directory
-    canary = Canary.from_file(directory / "golden.safetensors", graphs=graphs)
+    canary = Canary(read_golden(directory / GOLDEN_NAME), specs=served_specs(bundle), graphs=graphs)
 
     async def check() -> None:
         if check_engine is not None:
             await check_engine()
         await canary.check()
 
-    english = EnglishTokenizer.from_file(directory / "tokenizer_en.json", max_length=manifest.english.max_length)
+    english = EnglishTokenizer.from_file(directory / tokenizer_file("en"), max_length=manifest.english.max_length)
     chinese = None
     if manifest.chinese is not None and "text_encoder_zh" in graphs:
-        tokenizer = ChineseTokenizer.from_file(directory / "tokenizer_zh.json", max_length=manifest.chinese.max_length)
+        tokenizer = ChineseTokenizer.from_file(directory / tokenizer_file("zh"), max_length=manifest.chinese.max_length)
         chinese = ChineseTextEncoder(graphs["text_encoder_zh"], tokenizer=tokenizer)
     return Encoders(
         video=GraphVideoEncoder(graphs["video_encoder"], num_concurrent=num_concurrent),

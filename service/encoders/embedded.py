@@ -14,6 +14,7 @@ import structlog
 from service.contract.cpu import describe_cpu
 from service.contract.engine import choose_precision, explain_failure, find_obstacle, open_core
 from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.layout import graph_file
 from service.contract.manifest import Bundle
 from service.contract.precision import Precision, WantedPrecision
 from service.encoders.assembly import assemble_encoders, served_specs
@@ -79,8 +80,8 @@ def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoder
     options = replace(options, cache_dir=_usable(options.cache_dir))
     graphs = {
         spec.name: OpenVINOGraph(
-            bundle.directory / spec.file_name("onnx"),
-            precision=choose_precision(options.precision, graph=spec.name),
+            bundle.directory / graph_file(spec.name, "onnx"),
+            precision=choose_precision(options.precision, graph=spec.name, sections=bundle.manifest.sections),
             options=options,
         )
         for spec in served_specs(bundle)

@@ -14,7 +14,8 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from service.contract.errors import DeadlineExceededError, EncoderUnavailableError
-from service.contract.graphs import Format, GraphSpec, find_format
+from service.contract.graphs import GraphSpec, find_format
+from service.contract.layout import GraphFormat
 from service.contract.manifest import Bundle
 from service.contract.precision import Precision
 from service.encoders.assembly import assemble_encoders, served_specs
@@ -59,14 +60,14 @@ class TritonGraph:
         spec: GraphSpec,
         *,
         connection: TritonConnection,
-        graph_format: Format,
+        graph_format: GraphFormat,
         options: TritonOptions,
         memory: SharedViews | None = None,
     ) -> None:
         self.precision: Precision = options.precision if spec.name == "video_encoder" else "f32"
         self._spec = spec
         self._connection = connection
-        self._format: Format = graph_format
+        self._format: GraphFormat = graph_format
         self._wire_names = spec.wire_names(graph_format)
         self._options = options
         self._memory = memory

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 
 from service.contract.errors import EncoderUnavailableError
-from service.contract.graphs import Format, GraphSpec, TensorSpec
+from service.contract.graphs import GraphSpec, TensorSpec
+from service.contract.layout import GraphFormat
 from service.encoders.triton_connection import TritonConnection
 
 _DATATYPES = {"uint8": "UINT8", "int32": "INT32", "float32": "FP32"}
 
 
 async def check_agreement(
-    connection: TritonConnection, *, spec: GraphSpec, graph_format: Format, version: str, timeout_seconds: float
+    connection: TritonConnection, *, spec: GraphSpec, graph_format: GraphFormat, version: str, timeout_seconds: float
 ) -> None:
     """Compare the server's model with the bundle's graph.
 

@@ -7,7 +7,8 @@ import pytest
 
 from service.contract.errors import BundleError
 from service.contract.labels import Label
-from service.contract.manifest import Manifest, open_bundle, parse_manifest, render_manifest
+from service.contract.manifest import Manifest, Sections, open_bundle, parse_manifest, render_manifest
+from service.contract.precision import Precision
 from tests.bundles import CLASSIFIER, ENGLISH_ONLY, manifest_fields, write_bundle
 
 DIGEST = "0" * 64
@@ -47,7 +48,8 @@ def test_chinese_counts_only_if_it_is_trained(changes: dict[str, Any], expected:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("format_version", 2, "format_version: Input should be 1"),
+        ("format_version", 3, "format_version: Input should be 1 or 2"),
+        ("sections", {"maps": {}}, "format_version is 1, which has no sections; make it 2, or take sections out"),
         ("colour", "red", "colour: Extra inputs are not permitted"),
         ("scoring.colour", "red", r"scoring\.colour: Extra inputs are not permitted"),
         ("name", "../demo", "name: String should match pattern"),
@@ -75,7 +77,7 @@ def test_chinese_counts_only_if_it_is_trained(changes: dict[str, Any], expected:
         ("preprocessing.mean", [0.5, 0.5, "NaN"], r"preprocessing\.mean\.2: Input should be a finite number"),
         ("sampling.rule", "random", r"sampling\.rule: Input should be 'segment_centres', 'segment_starts' or"),
         ("sampling.num_local_frames", 2, r"sampling\.num_local_frames: Input should be 1, 3 or 5"),
-        ("sampling.frames_per_segment", 2, r"sampling\.frames_per_segment: Input should be 1, 3 or 5"),
+        ("sampling.frames_per_segment", 5, r"sampling\.frames_per_segment: Extra inputs are not permitted"),
         ("sampling.num_frames", 0, r"sampling\.num_frames: Input should be greater than 0"),
         ("english.digest", "abc", r"english\.digest: String should match pattern"),
         ("english.template", "a video", r"english\.template: .*template 'a video' must contain exactly one {}"),
@@ -128,12 +130,44 @@ def test_an_open_vocabulary_has_no_classes() -> None:
     assert (manifest.closed_vocabulary, manifest.feature_dimension) == (None, 16)
 
 
-@pytest.mark.parametrize(
-    ("keys", "expected"), [({}, 1), ({"frames_per_segment": 1}, 1), ({"frames_per_segment": 5}, 5)]
-)
+@pytest.mark.parametrize(("keys", "expected"), [({}, 1), ({"num_local_frames": 1}, 1), ({"num_local_frames": 5}, 5)])
 def test_a_bundle_says_how_many_local_frames_it_takes_or_takes_one(keys: dict[str, int], expected: int) -> None:
     sampling = {"rule": "segment_centres", "num_frames": 4, **keys}
     assert Manifest.model_validate(manifest_fields(sampling=sampling)).sampling.num_local_frames == expected
+
+
+MEASURED = {"video_encoder": {"bf16": {"min_cosine": 0.9985, "cpu": "a CPU (AMX)"}}}
+
+
+def test_format_1_is_read_lacks_every_section_and_stays_what_it_was() -> None:
+    manifest = Manifest.model_validate(manifest_fields())
+    assert (manifest.sections.lacking, manifest.sections.unknown) == (("precisions",), ())
+    assert "sections" not in json.loads(render_manifest(manifest))
+
+
+def test_sections_are_kept_also_those_that_a_later_service_knows() -> None:
+    sections = {"precisions": MEASURED, "maps": {"a": [1]}}
+    manifest = Manifest.model_validate(manifest_fields(format_version=2, sections=sections))
+    assert (manifest.sections.lacking, manifest.sections.unknown) == ((), ("maps",))
+    assert json.loads(render_manifest(manifest))["sections"] == sections
+    assert parse_manifest(render_manifest(manifest), source="bundle.json") == manifest
+
+
+def test_known_section_is_strict() -> None:
+    sections = {"precisions": {"video_encoder": {"int4": {"min_cosine": 1.0, "cpu": "a CPU", "colour": "red"}}}}
+    with pytest.raises(
+        BundleError, match=r"sections\.precisions\.video_encoder\.int4.*; sections.*colour: Extra inputs"
+    ):
+        parse_manifest(json.dumps(manifest_fields(format_version=2, sections=sections)), source="bundle.json")
+
+
+@pytest.mark.parametrize(
+    ("graph", "precision", "bears"),
+    [("video_encoder", "bf16", False), ("video_encoder", "f32", True), ("text_encoder_en", "bf16", True)],
+)
+def test_graph_bears_what_nothing_measured_speaks_against(graph: str, precision: Precision, bears: bool) -> None:
+    sections = Sections.model_validate({"precisions": MEASURED})
+    assert sections.bears(graph, precision) is bears
 
 
 @pytest.mark.parametrize("name", sorted(manifest_fields()))

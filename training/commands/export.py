@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from service.contract.graphs import Format
 from service.contract.labels import read_label_file
+from service.contract.layout import GraphFormat
 from training.commands.options import clear_errors
 from training.data.annotations import LABELS_NAME
 from training.export.bundle import export_bundle
@@ -19,7 +19,7 @@ def export_command(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
-    graph_format: Annotated[Format, typer.Option("--format", help="Format of the graphs.")] = "onnx",
+    graph_format: Annotated[GraphFormat, typer.Option("--format", help="Format of the graphs.")] = "onnx",
     name: Annotated[str | None, typer.Option(help="Name of the bundle. [default: that of its folder]")] = None,
 ) -> None:
     """Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes."""

@@ -7,17 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.contract.errors import BundleError
-from service.contract.graphs import Format, graph_specs
+from service.contract.golden import write_golden
+from service.contract.graphs import graph_specs
 from service.contract.label_banks import BankKey, write_label_bank
 from service.contract.labels import Label
-from service.contract.manifest import MANIFEST_NAME, Lambda, Manifest, Provenance, file_digest, render_manifest
+from service.contract.layout import (
+    GOLDEN_NAME,
+    MANIFEST_NAME,
+    GraphFormat,
+    config_file,
+    graph_file,
+    label_bank_file,
+    tokenizer_file,
+)
+from service.contract.manifest import Lambda, Manifest, Provenance, Sections, file_digest, render_manifest
 from training.export.description import describe_model
-from training.export.golden import GOLDEN_NAME, write_golden
+from training.export.golden import compute_golden
 from training.export.graphs import tower
 from training.export.onnx import export_onnx
 from training.export.torchscript import export_torchscript
 from training.export.triton import render_triton_config
-from training.export.verify import EXACT, verify_bundle
+from training.export.verify import EXACT, summarise_precisions, verify_bundle
 from training.models.label_bank import embed_labels
 from training.models.video_clip import Tokenizers, VideoCLIP
 
@@ -33,7 +43,7 @@ def export_bundle(
     fusion: Lambda,
     provenance: Provenance,
     chinese_trained: bool = True,
-    format: Format = "onnx",
+    format: GraphFormat = "onnx",
 ) -> Path:
     """Write a model as a bundle and prove that it answers as the model does.
 
@@ -71,10 +81,13 @@ def export_bundle(
         _write_tokenizers(folder, model.tokenizers)
         _write_label_banks(folder, model=model, manifest=manifest, label_sets=label_sets)
         labels = [label for labels in label_sets.values() for label in labels]
-        write_golden(folder / GOLDEN_NAME, model=model, tokenizers=model.tokenizers, manifest=manifest, labels=labels)
+        vectors = compute_golden(model, tokenizers=model.tokenizers, manifest=manifest, labels=labels)
+        write_golden(folder / GOLDEN_NAME, vectors)
         write_manifest(folder, manifest)
-        # In f32 alone: whether another precision is near enough is no fault of the files, and `verify` tells it.
-        verify_bundle(folder, model=model, precisions=EXACT)
+        # Whether another precision than f32 is near enough is no fault of the files: the service is told.
+        records = verify_bundle(folder, model=model, judged=EXACT)
+        sections = Sections(precisions=summarise_precisions(records) or None)
+        write_manifest(folder, manifest.model_copy(update={"sections": sections}))
     return out
 
 
@@ -96,26 +109,26 @@ def replacing_bundle(out: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _write_graphs(folder: Path, *, model: VideoCLIP, manifest: Manifest, graph_format: Format) -> None:
+def _write_graphs(folder: Path, *, model: VideoCLIP, manifest: Manifest, graph_format: GraphFormat) -> None:
     for spec in graph_specs(manifest):
-        path = folder / spec.file_name(graph_format)
+        path = folder / graph_file(spec.name, graph_format)
         path.parent.mkdir(parents=True)
         _EXPORTERS[graph_format](tower(model, spec.name), path, spec=spec)
         config = render_triton_config(spec, graph_format=graph_format)
-        (folder / spec.name / "config.pbtxt").write_text(config, encoding="utf-8")
+        (folder / config_file(spec.name)).write_text(config, encoding="utf-8")
 
 
 def _write_tokenizers(folder: Path, tokenizers: Tokenizers) -> None:
-    (folder / "tokenizer_en.json").write_text(tokenizers.english.to_json(), encoding="utf-8")
+    (folder / tokenizer_file("en")).write_text(tokenizers.english.to_json(), encoding="utf-8")
     if tokenizers.chinese is not None:
-        (folder / "tokenizer_zh.json").write_text(tokenizers.chinese.to_json(), encoding="utf-8")
+        (folder / tokenizer_file("zh")).write_text(tokenizers.chinese.to_json(), encoding="utf-8")
 
 
 def _write_label_banks(
     folder: Path, *, model: VideoCLIP, manifest: Manifest, label_sets: Mapping[str, Sequence[Label]]
 ) -> None:
     for name, labels in label_sets.items():
-        path = folder / "label_banks" / f"{name}.safetensors"
+        path = folder / label_bank_file(name)
         path.parent.mkdir(exist_ok=True)
         bank = embed_labels(model, labels, with_chinese=manifest.has_chinese)
         write_label_bank(path, labels=labels, bank=bank, key=BankKey.of(manifest))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int32
 
+from service.contract.golden import Arrays
 from service.contract.graphs import GraphSpec
-from training.export.engines import Arrays
 from training.export.golden import draw_frames
 
 # The shortest prompt: start, one token, end.

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from service.contract.graphs import find_format, graph_specs
-from service.contract.manifest import MANIFEST_NAME, open_bundle
+from service.contract.layout import MANIFEST_NAME, config_file
+from service.contract.manifest import open_bundle
 from training.errors import DataError
 from training.export.bundle import replacing_bundle, write_manifest
 from training.export.triton import Deployment, render_triton_config
@@ -32,8 +33,8 @@ def configure_bundle(directory: Path, out: Path, *, deployment: Deployment) -> P
         shutil.copytree(directory, folder, copy_function=_link, dirs_exist_ok=True)
         for name, config in configs.items():
             # A link shares its content with the original, so it is replaced, never written through.
-            (folder / name / "config.pbtxt").unlink()
-            (folder / name / "config.pbtxt").write_text(config, encoding="utf-8")
+            (folder / config_file(name)).unlink()
+            (folder / config_file(name)).write_text(config, encoding="utf-8")
         (folder / MANIFEST_NAME).unlink()
         write_manifest(folder, manifest)
     return out

@@ -1,7 +1,7 @@
 """The engines that a bundle must agree on, each as one function from named arrays to named arrays."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from service.contract.engine import open_core
+from service.contract.golden import Arrays
 from service.contract.graphs import GraphSpec
 from service.contract.precision import Precision
 from training.export.tracing import held_still
 
-Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], dict[str, np.ndarray]]
 
 

@@ -1,12 +1,11 @@
-"""Golden vectors: a few inputs with the outputs that torch gave at export, replayed wherever the bundle runs."""
+"""The golden vectors of a model: a few inputs, and what torch makes of them."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
-from safetensors.numpy import load_file, save
 
+from service.contract.golden import Arrays
 from service.contract.graphs import GraphSpec, TensorSpec, graph_specs
 from service.contract.labels import Label
 from service.contract.manifest import Manifest
@@ -14,7 +13,6 @@ from training.export.engines import torch_engine
 from training.export.graphs import tower
 from training.models.video_clip import Tokenizers, VideoCLIP
 
-GOLDEN_NAME = "golden.safetensors"
 _NUM_VIEWS = 2
 _NUM_TEXTS = 4
 _FALLBACK = (Label("clapping", "鼓掌"), Label("playing the violin", "拉小提琴"))
@@ -22,34 +20,13 @@ _FALLBACK = (Label("clapping", "鼓掌"), Label("playing the violin", "拉小提
 _NUM_BLOCKS = 8
 
 
-def write_golden(
-    path: Path, *, model: VideoCLIP, tokenizers: Tokenizers, manifest: Manifest, labels: Sequence[Label]
-) -> None:
-    """Run every tower once in torch, on drawn pictures and on the first of ``labels``, and store both ends.
-
-    The arrays are called as in the graphs; ``token_ids`` and ``embedding`` of the Chinese tower end in ``_zh``.
-    """
-    arrays: dict[str, np.ndarray] = {}
+def compute_golden(
+    model: VideoCLIP, *, tokenizers: Tokenizers, manifest: Manifest, labels: Sequence[Label]
+) -> Iterator[tuple[GraphSpec, Arrays]]:
+    """Run every tower once in torch, on drawn pictures and on the first of ``labels``, and give both ends."""
     for spec in graph_specs(manifest):
         inputs = _golden_inputs(spec, tokenizers=tokenizers, manifest=manifest, labels=(*labels, *_FALLBACK))
-        outputs = torch_engine(tower(model, spec.name), spec=spec)(inputs)
-        arrays |= {golden_key(spec, name): array for name, array in {**inputs, **outputs}.items()}
-    path.write_bytes(save(arrays))
-
-
-def read_golden(path: Path, *, spec: GraphSpec) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Read the golden inputs and outputs of one graph, under the graph's own names."""
-    arrays = load_file(path)
-    inputs, outputs = (
-        {tensor.name: arrays[golden_key(spec, tensor.name)] for tensor in tensors}
-        for tensors in (spec.inputs, spec.outputs)
-    )
-    return inputs, outputs
-
-
-def golden_key(spec: GraphSpec, name: str) -> str:
-    """Name in the file of a tensor of a graph."""
-    return f"{name}_zh" if spec.name == "text_encoder_zh" and name in ("token_ids", "embedding") else name
+        yield spec, {**inputs, **torch_engine(tower(model, spec.name), spec=spec)(inputs)}
 
 
 def draw_frames(spec: TensorSpec, *, num_views: int, rng: np.random.Generator) -> UInt8[np.ndarray, "V *frames H W 3"]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.contract.graphs import LABELS, LENGTH, VIEWS, Format, GraphSpec, TensorSpec
+from service.contract.graphs import LABELS, LENGTH, VIEWS, GraphSpec, TensorSpec
+from service.contract.layout import GraphFormat
 
-_PLATFORMS: dict[Format, str] = {"onnx": "onnxruntime_onnx", "torchscript": "pytorch_libtorch"}
+_PLATFORMS: dict[GraphFormat, str] = {"onnx": "onnxruntime_onnx", "torchscript": "pytorch_libtorch"}
 _DATA_TYPES = {"uint8": "TYPE_UINT8", "int32": "TYPE_INT32", "float32": "TYPE_FP32"}
 # Waiting for others to share an execution with may make a video this much slower, within bounds that matter.
 _DELAY_SHARE = 0.1
@@ -82,7 +83,7 @@ class Deployment:
         return [size for size, rate in rates.items() if rate >= _NEARLY_BEST * max(rates.values())]
 
 
-def render_triton_config(spec: GraphSpec, *, graph_format: Format, deployment: Deployment | None = None) -> str:
+def render_triton_config(spec: GraphSpec, *, graph_format: GraphFormat, deployment: Deployment | None = None) -> str:
     """Render one graph's config.
 
     Views are batched by Triton. Labels are not: the gateway sends all missing labels of a request in one call, and

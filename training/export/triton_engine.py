@@ -3,13 +3,15 @@
 import numpy as np
 
 from service.contract.errors import BundleError
-from service.contract.graphs import Format, GraphSpec
-from training.export.engines import Arrays, Run
+from service.contract.golden import Arrays
+from service.contract.graphs import GraphSpec
+from service.contract.layout import GraphFormat
+from training.export.engines import Run
 
 _TIMEOUT_SECONDS = 60.0
 
 
-def triton_engine(address: str, *, spec: GraphSpec, graph_format: Format) -> Run:
+def triton_engine(address: str, *, spec: GraphSpec, graph_format: GraphFormat) -> Run:
     """Run a model on the server whose gRPC endpoint is at ``host:port``, in the version of the bundle.
 
     Raises:

@@ -6,12 +6,12 @@ The ledger says beforehand what is about to happen, so that the next command cle
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.contract.graphs import Format, GraphSpec, TensorSpec, find_format, graph_specs
+from service.contract.graphs import GraphSpec, TensorSpec, find_format, graph_specs
+from service.contract.layout import GraphFormat, config_file
 from service.contract.manifest import Bundle, open_bundle
 from training.errors import PublishError
 from training.export.verify import verify_bundle
 from training.publishing.repository import (
-    CONFIG_NAME,
     LEDGER_NAME,
     Ledger,
     Publication,
@@ -110,7 +110,7 @@ def _describe_models(bundle: Bundle) -> dict[str, PublishedModel]:
     graph_format = find_format(bundle.manifest)
     models = {}
     for spec in graph_specs(bundle.manifest):
-        config = f"{spec.name}/{CONFIG_NAME}"
+        config = config_file(spec.name)
         if config not in bundle.manifest.files:
             raise PublishError(f"{bundle.directory} has no {config}, which Triton needs; export the bundle again")
         sources = _sources(bundle, spec.name)
@@ -199,7 +199,7 @@ def _check_interfaces(ledger: Ledger, arriving: Publication, *, url: str) -> Non
                 )
 
 
-def _render_interface(spec: GraphSpec, graph_format: Format) -> str:
+def _render_interface(spec: GraphSpec, graph_format: GraphFormat) -> str:
     tensors = (", ".join(_render_tensors(own)) for own in (spec.inputs, spec.outputs))
     return f"{graph_format}: {' -> '.join(tensors)}"
 

@@ -20,12 +20,12 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
+from service.contract.layout import config_file
 from service.contract.manifest import Digest, Positive, Record, file_digest
 from training.errors import PublishError
 from training.files.locks import lock_if_free
 
 LEDGER_NAME = "publications.json"
-CONFIG_NAME = "config.pbtxt"
 _LOCK_NAME = ".publish.lock"
 
 
@@ -134,7 +134,7 @@ class TritonRepository:
 
     def write_config(self, model: str, *, text: str) -> None:
         """Replace the configuration of a model, at once, unless it is the same."""
-        path = f"{model}/{CONFIG_NAME}"
+        path = config_file(model)
         if not self._files.exists(self._path(path)) or self._files.cat_file(self._path(path)) != text.encode():
             self._replace_text(path, text=text)
 

@@ -17,11 +17,12 @@ from jaxtyping import Float32
 from rich.table import Table
 
 from service.contract.engine import open_core
+from service.contract.golden import Arrays
 from service.contract.labels import Label
+from service.contract.layout import tokenizer_file
 from service.contract.manifest import Bundle, open_bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.errors import SettingError
-from training.export.engines import Arrays
 from training.runs.environment import describe_environment
 
 Lengths = Literal["dynamic", "padded"]
@@ -204,7 +205,7 @@ def _tokenize(
 
 def _encode(bundle: Bundle, language: str, texts: Sequence[str]) -> tuple[dict[str, np.ndarray], int]:
     """Return a tower's inputs, and the length that it could take."""
-    manifest, path = bundle.manifest, bundle.directory / f"tokenizer_{language}.json"
+    manifest, path = bundle.manifest, bundle.directory / tokenizer_file(language)
     tower = manifest.english if language == "en" or manifest.chinese is None else manifest.chinese
     if language == "en":
         english = EnglishTokenizer.from_file(path, max_length=tower.max_length)

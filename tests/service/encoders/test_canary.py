@@ -9,12 +9,19 @@ import pytest
 from safetensors.numpy import save_file
 
 from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.golden import Arrays, GoldenVectors, read_golden
+from service.contract.graphs import GraphSpec, TensorSpec
 from service.contract.precision import Precision
 from service.encoders.canary import Canary
 from service.encoders.towers import checked_output
 from tests.tiny_graphs import golden_vectors
 
 GOLDEN = golden_vectors()
+VIDEO = GraphSpec(
+    "video_encoder",
+    inputs=(TensorSpec("frames", "uint8", ("views", 4, 8, 8, 3)),),
+    outputs=(TensorSpec("frame_features", "float32", ("views", 4, 16)),),
+)
 
 
 class AnsweringGraph:
@@ -30,7 +37,11 @@ class AnsweringGraph:
 
 
 def canary(features: np.ndarray, *, precision: Precision = "f32", name: str = "frame_features") -> Canary:
-    return Canary(GOLDEN, graphs={"video_encoder": AnsweringGraph({name: features}, precision=precision)})
+    return replay(AnsweringGraph({name: features}, precision=precision), golden=GOLDEN)
+
+
+def replay(graph: AnsweringGraph, *, golden: Arrays) -> Canary:
+    return Canary(GoldenVectors(golden, source="golden"), specs=[VIDEO], graphs={"video_encoder": graph})
 
 
 @pytest.mark.parametrize(("precision", "noise"), [("f32", 5e-4), ("bf16", 5e-3)])
@@ -63,7 +74,7 @@ async def test_wrong_answer_is_noticed(precision: Precision, features: np.ndarra
 async def test_logits_are_judged_by_the_largest_of_their_row(departure: float, passes: bool) -> None:
     logits = np.array([[[20.0, -3.0, 1.0]], [[0.5, 20.0, -20.0]]], dtype=np.float32)
     graph = AnsweringGraph({"frame_features": logits + np.float32(departure)})
-    checked = Canary({**GOLDEN, "frame_features": logits}, graphs={"video_encoder": graph}).check()
+    checked = replay(graph, golden={**GOLDEN, "frame_features": logits}).check()
     with nullcontext() if passes else pytest.raises(EncoderUnavailableError, match=r"by 1\.25e-03; at most 0\.001"):
         await checked
 
@@ -75,14 +86,14 @@ async def test_missing_output_is_noticed() -> None:
 
 def test_golden_file_must_hold_what_the_graphs_need(tmp_path: Path) -> None:
     save_file({"frames": GOLDEN["frames"]}, tmp_path / "golden.safetensors")
-    graphs = {"video_encoder": AnsweringGraph({})}
+    golden = read_golden(tmp_path / "golden.safetensors")
     with pytest.raises(BundleError, match=r"golden.safetensors lacks frame_features; export the bundle again"):
-        Canary.from_file(tmp_path / "golden.safetensors", graphs=graphs)
+        Canary(golden, specs=[VIDEO], graphs={"video_encoder": AnsweringGraph({})})
 
 
 def test_missing_golden_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"golden.safetensors is not a file of golden vectors"):
-        Canary.from_file(tmp_path / "golden.safetensors", graphs={})
+        read_golden(tmp_path / "golden.safetensors")
 
 
 def test_output_of_another_type_becomes_float32() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from service.contract.graphs import Format
+from service.contract.layout import GraphFormat
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
@@ -39,7 +39,7 @@ def build(config: ModelConfig) -> VideoCLIP:
     return model
 
 
-def export(model: VideoCLIP, out: Path, *, graph_format: Format) -> Path:
+def export(model: VideoCLIP, out: Path, *, graph_format: GraphFormat) -> Path:
     labels = {"shapes": LABELS}
     return export_bundle(
         model, out, name="mini", label_sets=labels, fusion=ENGLISH, provenance=PROVENANCE, format=graph_format

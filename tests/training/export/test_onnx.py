@@ -6,6 +6,7 @@ from torch import nn
 
 from service.contract.errors import BundleError
 from service.contract.graphs import GraphSpec, graph_specs
+from service.contract.layout import graph_file
 from service.contract.manifest import open_bundle
 from training.export.graphs import tower
 from training.export.onnx import export_onnx
@@ -21,7 +22,7 @@ DTYPES: dict[int, str] = {
 
 def load(bundle: Path, name: str) -> tuple[onnx.ModelProto, GraphSpec]:
     spec = next(spec for spec in graph_specs(open_bundle(bundle).manifest) if spec.name == name)
-    return onnx.load(bundle / spec.file_name("onnx"), load_external_data=False), spec
+    return onnx.load(bundle / graph_file(spec.name, "onnx"), load_external_data=False), spec
 
 
 def describe(value: onnx.ValueInfoProto) -> tuple[str, str, tuple[int | str, ...]]:
@@ -61,7 +62,7 @@ def test_file_says_nothing_about_where_it_was_made(bundle: Path, name: str) -> N
 def test_equal_towers_give_equal_files(bundle: Path, model: VideoCLIP, tmp_path: Path) -> None:
     spec = load(bundle, "text_encoder_zh")[1]
     export_onnx(tower(model, spec.name), tmp_path / "model.onnx", spec=spec)
-    assert (tmp_path / "model.onnx").read_bytes() == (bundle / spec.file_name("onnx")).read_bytes()
+    assert (tmp_path / "model.onnx").read_bytes() == (bundle / graph_file(spec.name, "onnx")).read_bytes()
 
 
 def test_weights_beyond_one_file_are_refused(bundle: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import torch
 from safetensors.numpy import load_file
 
 from service.contract.errors import BundleError
-from service.contract.graphs import Format
 from service.contract.labels import Label
+from service.contract.layout import GraphFormat
 from service.contract.manifest import Bundle, Sampling, open_bundle
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
@@ -49,7 +49,7 @@ def build(config: ModelConfig) -> VideoCLIP:
     return model.eval()
 
 
-def export(model: VideoCLIP, out: Path, *, graph_format: Format = "torchscript") -> Path:
+def export(model: VideoCLIP, out: Path, *, graph_format: GraphFormat = "torchscript") -> Path:
     return export_bundle(
         model, out, name="mini", label_sets={}, fusion=ENGLISH, provenance=PROVENANCE, format=graph_format
     )

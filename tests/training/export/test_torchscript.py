@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from service.contract.golden import read_golden
 from service.contract.graphs import GraphSpec, graph_specs
+from service.contract.layout import graph_file
 from service.contract.manifest import open_bundle
 from training.export.engines import torchscript_engine
-from training.export.golden import read_golden
 
 GRAPHS = ["video_encoder", "text_encoder_en", "text_encoder_zh"]
 
@@ -20,8 +21,8 @@ def spec_of(bundle: Path, name: str) -> GraphSpec:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_results_come_in_the_order_of_the_spec(script_bundle: Path, name: str) -> None:
     spec = spec_of(script_bundle, name)
-    inputs, expected = read_golden(script_bundle / "golden.safetensors", spec=spec)
-    outputs = torchscript_engine(script_bundle / spec.file_name("torchscript"), spec=spec)(inputs)
+    inputs, expected = read_golden(script_bundle / "golden.safetensors").of(spec)
+    outputs = torchscript_engine(script_bundle / graph_file(spec.name, "torchscript"), spec=spec)(inputs)
     assert list(outputs) == [tensor.name for tensor in spec.outputs]
     for key, values in expected.items():
         np.testing.assert_allclose(outputs[key], values, atol=1e-5)

@@ -8,14 +8,15 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from service.contract.engine import find_obstacle
+from service.contract.agreement import Distance, measure_distance
+from service.contract.engine import choose_precision, find_obstacle
 from service.contract.errors import BundleError
-from service.contract.manifest import file_digest, open_bundle, render_manifest
+from service.contract.manifest import NO_SECTIONS, file_digest, open_bundle, render_manifest
 from service.contract.precision import Precision
 from tests.training.export.miniature import FUSION, PROVENANCE, build_miniature
 from training.export.bundle import export_bundle
 from training.export.engines import Run, openvino_engine
-from training.export.verify import EXACT, Record, measure_distance, render_records, verify_bundle
+from training.export.verify import Record, render_records, verify_bundle
 from training.models.video_clip import VideoCLIP
 
 VIDEO_CASES = ["golden", "batch 1", "batch 3"]
@@ -43,7 +44,7 @@ def test_every_engine_is_compared_on_every_case(bundle: Path, model: VideoCLIP) 
     records = verify_bundle(bundle, model=model)
     engines = ["ONNX Runtime", "OpenVINO f32", *([] if find_obstacle("bf16") else ["OpenVINO bf16"])]
     assert rows(records) == expected_rows("torch", *engines)
-    assert max(record.max_difference for record in records if record.precision == "f32") < 1e-5
+    assert max(record.distance.max_difference for record in records if record.precision == "f32") < 1e-5
 
 
 def test_bundle_alone_is_compared_with_its_golden_vectors(bundle: Path) -> None:
@@ -65,10 +66,6 @@ def test_all_lengths_and_some_paddings_are_run(script_bundle: Path, model: Video
 def test_bf16_without_hardware_is_reported_and_not_claimed(bundle: Path) -> None:
     notes = [record.note for record in verify_bundle(bundle) if record.engine == "OpenVINO bf16"]
     assert set(notes) == {find_obstacle("bf16")}
-
-
-def test_precisions_that_are_not_asked_for_are_left_out(bundle: Path) -> None:
-    assert {record.precision for record in verify_bundle(bundle, precisions=EXACT)} == {"f32"}
 
 
 def test_another_model_is_told_apart(script_bundle: Path) -> None:
@@ -104,8 +101,8 @@ def test_engine_that_differs_is_named(script_bundle: Path, tmp_path: Path, key: 
 
 def test_not_a_number_never_passes() -> None:
     nan = float("nan")
-    assert not Record("video_encoder", "torch", "golden", "f32", 1, nan, nan).is_near
-    assert not Record("video_encoder", "OpenVINO bf16", "golden", "bf16", 1, nan, nan).is_near
+    assert not Record("video_encoder", "torch", "golden", "f32", 1, Distance(nan, nan)).is_near
+    assert not Record("video_encoder", "OpenVINO bf16", "golden", "bf16", 1, Distance(nan, nan)).is_near
 
 
 @pytest.mark.parametrize(("size", "departure", "passed"), [(0.5, 2e-4, False), (50.0, 2e-3, True), (50.0, 2e-2, False)])
@@ -114,28 +111,19 @@ def test_departure_is_a_share_of_the_largest_logit_where_that_is_above_one(
 ) -> None:
     wanted = {"frame_features": np.array([[[size, -size, 0.0]]], dtype=np.float32)}
     found = {"frame_features": wanted["frame_features"] + np.float32(departure)}
-    difference, _ = measure_distance(found, wanted)
-    assert difference == pytest.approx(departure / max(size, 1.0), rel=1e-2)
-    assert Record("video_encoder", "torch", "golden", "f32", 1, difference).is_near is passed
+    distance = measure_distance(found, wanted)
+    assert distance.max_difference == pytest.approx(departure / max(size, 1.0), rel=1e-2)
+    assert Record("video_encoder", "torch", "golden", "f32", 1, distance).is_near is passed
 
 
 @pytest.mark.parametrize(("cosine", "passed"), [(0.9989, False), (0.9991, True)])
 def test_bf16_is_judged_by_its_cosine(cosine: float, passed: bool) -> None:
-    assert Record("video_encoder", "OpenVINO bf16", "golden", "bf16", 1, 0.02, cosine).is_near is passed
+    assert Record("video_encoder", "OpenVINO bf16", "golden", "bf16", 1, Distance(0.02, cosine)).is_near is passed
 
 
-@pytest.mark.parametrize(
-    ("graph", "precision", "served"),
-    [
-        ("video_encoder", "bf16", True),
-        ("video_encoder", "f32", True),
-        ("text_encoder_en", "bf16", False),
-        ("text_encoder_zh", "bf16", False),
-        ("text_encoder_zh", "f32", True),
-    ],
-)
-def test_proof_is_owed_in_the_precisions_that_are_served(graph: str, precision: Precision, served: bool) -> None:
-    assert Record(graph, "OpenVINO", "golden", precision, 1).served is served
+def test_proof_is_owed_in_the_precisions_that_are_served(bundle: Path) -> None:
+    served = {(record.graph, record.precision) for record in verify_bundle(bundle) if record.served}
+    assert served == {("video_encoder", "bf16"), *((graph, "f32") for graph in CASES)}
 
 
 BENT = 0.998
@@ -172,25 +160,40 @@ def test_precision_that_is_never_served_is_reported_and_does_not_fail(
     bf16_is_bent("text_encoder_en")
     far = [record for record in verify_bundle(bundle) if not record.is_near]
     assert {(record.graph, record.precision) for record in far} == {("text_encoder_en", "bf16")}
-    assert all(record.min_cosine == pytest.approx(BENT, abs=1e-4) for record in far)
+    assert all(record.distance.min_cosine == pytest.approx(BENT, abs=1e-4) for record in far)
 
 
-def test_precision_that_is_served_must_be_near(bundle: Path, bf16_is_bent: Callable[[str], None]) -> None:
+def forget_sections(bundle: Path, copy: Path) -> Path:
+    """Copy a bundle as a CPU without bf16 would have exported it."""
+    shutil.copytree(bundle, copy)
+    manifest = open_bundle(bundle).manifest.model_copy(update={"sections": NO_SECTIONS})
+    (copy / "bundle.json").write_text(render_manifest(manifest), encoding="utf-8")
+    return copy
+
+
+def test_precision_that_is_served_must_be_near(
+    bundle: Path, tmp_path: Path, bf16_is_bent: Callable[[str], None]
+) -> None:
     bf16_is_bent("video_encoder")
+    silent = forget_sections(bundle, tmp_path / "silent")
     with pytest.raises(
         BundleError,
         match=r"^video_encoder on OpenVINO bf16, golden: .* smallest cosine 0\.99[78]\d+; a cosine of 0\.999 is "
         r"allowed: serve it in f32 \(DUOACT_ENCODER_PRECISION\)$",
     ):
-        verify_bundle(bundle)
+        verify_bundle(silent)
 
 
-def test_export_does_not_depend_on_how_coarse_bf16_is(
+def test_bundle_says_where_bf16_is_too_coarse_and_is_then_served_in_f32(
     model: VideoCLIP, tmp_path: Path, bf16_is_bent: Callable[[str], None]
 ) -> None:
     bf16_is_bent("video_encoder")
-    export_bundle(model, tmp_path / "b", name="b", label_sets={}, fusion=FUSION, provenance=PROVENANCE)
-    assert open_bundle(tmp_path / "b").manifest.name == "b"
+    out = export_bundle(model, tmp_path / "b", name="b", label_sets={}, fusion=FUSION, provenance=PROVENANCE)
+    sections = open_bundle(out).manifest.sections
+    assert sections.precisions is not None
+    assert sections.precisions["video_encoder"]["bf16"].min_cosine == pytest.approx(BENT, abs=1e-4)
+    assert choose_precision("auto", graph="video_encoder", sections=sections) == "f32"
+    assert not any(record.served for record in verify_bundle(out) if record.precision == "bf16")
 
 
 def test_table_is_printed_even_where_it_fails(script_bundle: Path, tmp_path: Path) -> None:
@@ -202,9 +205,9 @@ def test_table_is_printed_even_where_it_fails(script_bundle: Path, tmp_path: Pat
 
 
 RECORDS = [
-    Record("video_encoder", "torch", "golden", "f32", 1, 1e-7, 1.0),
-    Record("video_encoder", "ONNX Runtime", "lengths 3 to 77", "f32", 75, 0.5, 0.712345),
-    Record("text_encoder_en", "OpenVINO bf16", "padded to 77", "bf16", 9, 0.02, 0.995175),
+    Record("video_encoder", "torch", "golden", "f32", 1, Distance(1e-7, 1.0)),
+    Record("video_encoder", "ONNX Runtime", "lengths 3 to 77", "f32", 75, Distance(0.5, 0.712345)),
+    Record("text_encoder_en", "OpenVINO bf16", "padded to 77", "bf16", 9, Distance(0.02, 0.995175), served=False),
     Record("text_encoder_zh", "OpenVINO bf16", "all", "bf16", note="this CPU has no bf16 [amx]"),
 ]
 

@@ -10,6 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from service.contract.graphs import graph_specs
+from service.contract.layout import graph_file
 from service.contract.manifest import open_bundle
 from tests.tiny_graphs import seal_bundle, write_tiny_bundle
 from training.export.triton import Deployment, render_triton_config
@@ -19,7 +20,7 @@ def write_bundle(directory: Path, *, remark: str = "", deployment: Deployment | 
     """Write a bundle that verifies; another remark makes another bundle of the same answers."""
     write_tiny_bundle(directory)
     for spec in graph_specs(open_bundle(directory).manifest):
-        path = directory / spec.file_name("onnx")
+        path = directory / graph_file(spec.name, "onnx")
         graph = onnx.load(path)
         graph.doc_string = remark
         onnx.save(graph, path)
