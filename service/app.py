@@ -25,12 +25,12 @@ from service.contract.layout import label_bank_file
 from service.contract.manifest import Bundle, open_bundle
 from service.decoding.pool import DecodePool
 from service.encoders.base import Encoders, TextEncoder
-from service.recognition.label_bank import LabelBanks
-from service.recognition.label_sets import LabelSets
-from service.recognition.label_store import LabelStore
+from service.labels.banks import LabelBanks
+from service.labels.sets import LabelSets
+from service.labels.shared import SharedLabels
+from service.labels.store import LabelStore
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer, RecognizerLimits, VideoReader
-from service.recognition.shared_labels import SharedLabels
 from service.recognition.video_cache import VideoCache
 from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics
@@ -73,8 +73,8 @@ def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
 
 def _load_triton_encoders(bundle: Bundle, settings: Settings, *, address: str) -> Encoders:
     try:
-        from service.encoders.triton import TritonOptions, load_triton_encoders
-        from service.encoders.triton_connection import TlsFiles
+        from service.encoders.triton.connection import TlsFiles
+        from service.encoders.triton.engine import TritonOptions, load_triton_encoders
     except ImportError as error:
         raise SettingsError(
             f"DUOACT_TRITON is {address!r}, but the client of Triton is not installed ({error}); "
@@ -262,7 +262,7 @@ def _open_shared_labels(settings: Settings, *, dimension: int) -> SharedLabels |
         return None
     try:
         # Imported here, since a gateway alone needs no client of Redis.
-        from service.recognition.redis_labels import RedisLabels, RedisOptions
+        from service.labels.redis import RedisLabels, RedisOptions
     except ImportError as error:
         raise SettingsError(
             f"DUOACT_REDIS_URL is set, but the client of Redis is not installed ({error}); pip install 'duoact[redis]'"

@@ -10,7 +10,7 @@ from service.api.admission import Admission
 from service.api.fields import FieldLimits
 from service.api.uploads import FormLimits
 from service.contract.manifest import Bundle
-from service.recognition.label_sets import LabelSets
+from service.labels.sets import LabelSets
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer
 from service.telemetry.metrics import Metrics

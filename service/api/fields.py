@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from service.contract.errors import ImpossibleRequestError, MalformedRequestError
 from service.contract.labels import Label, LabelLimits, parse_labels
 from service.contract.views import ViewPlan
-from service.recognition.label_sets import LabelSets
+from service.labels.sets import LabelSets
 from service.recognition.recognizer import Question
 
 ALLOWED = ("deadline_seconds", "explain", "label_set", "labels", "lambda", "strict", "template", "top_k", "views")

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.contract.labels import Label, Language
 from service.contract.languages import LanguagePlan
 from service.contract.manifest import Bundle
+from service.labels.sets import LabelSet
 from service.recognition.deadline import Stopwatch
-from service.recognition.label_sets import LabelSet
 from service.recognition.predictions import Prediction, Recognition, SampledFrame
 
 

@@ -16,9 +16,9 @@ from service.contract.label_banks import BankKey
 from service.contract.labels import Label, Language
 from service.contract.languages import LanguagePlan
 from service.encoders.base import TextEncoder
-from service.recognition.label_bank import LabelBanks
-from service.recognition.label_sets import LabelSets
-from service.recognition.label_store import LabelStore
+from service.labels.banks import LabelBanks
+from service.labels.sets import LabelSets
+from service.labels.store import LabelStore
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from service.contract.scoring import LabelBank, Scores, score_labels
 from service.contract.views import VideoViews, ViewPlan
 from service.encoders.base import VideoEncoder
 from service.encoders.deadline import limit_calls
+from service.labels.banks import LabelBanks
 from service.recognition.deadline import Deadline, Stopwatch
-from service.recognition.label_bank import LabelBanks
 from service.recognition.predictions import CacheUse, Recognition, predict
 from service.recognition.thumbnails import render_thumbnails
 from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey

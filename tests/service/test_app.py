@@ -8,7 +8,7 @@ from service.app import load_encoders
 from service.contract.errors import EncoderUnavailableError
 from service.contract.manifest import Bundle, open_bundle
 from service.settings import Settings, SettingsError
-from tests.service.encoders.triton_stand_in import serve_stand_in
+from tests.service.encoders.triton.stand_in import serve_stand_in
 from tests.tiny_graphs import write_tiny_bundle
 
 
@@ -40,6 +40,6 @@ async def test_encrypted_connection_is_asked_for(bundle: Bundle, files: dict[str
 
 
 def test_missing_client_of_triton_is_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "service.encoders.triton", None)
+    monkeypatch.setitem(sys.modules, "service.encoders.triton.engine", None)
     with pytest.raises(SettingsError, match=r"DUOACT_TRITON is 'gpu:8001', but .*; pip install 'duoact\[triton\]'"):
         load_encoders(bundle, Settings.load(triton="gpu:8001"))

@@ -46,7 +46,7 @@ async def test_wrong_address_is_named_without_its_password(run_service: RunServi
 
 
 async def test_missing_client_of_redis_is_named(run_service: RunService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "service.recognition.redis_labels", None)
+    monkeypatch.setitem(sys.modules, "service.labels.redis", None)
     with pytest.raises(SettingsError, match=r"DUOACT_REDIS_URL is set, but .*; pip install 'duoact\[redis\]'"):
         async with run_service(redis_url="redis://redis:6379"):
             pass

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from service.contract.manifest import Bundle
 from service.encoders.base import Encoders
-from service.encoders.triton import TritonOptions, load_triton_encoders
+from service.encoders.triton.engine import TritonOptions, load_triton_encoders
 from tests.triton.server import TritonServer
 
 

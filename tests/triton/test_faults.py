@@ -14,7 +14,7 @@ from service.contract.errors import DeadlineExceededError, DuoActError, EncoderU
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
 from service.encoders.deadline import limit_calls
-from service.encoders.triton_connection import TlsFiles
+from service.encoders.triton.connection import TlsFiles
 from tests.tiny_graphs import golden_vectors, write_tiny_classifier
 from tests.triton.certificates import write_certificate
 from tests.triton.conftest import StartServer

@@ -13,7 +13,7 @@ from service.contract.errors import BundleError, EncoderUnavailableError
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders, TextEncoder
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
-from service.encoders.triton_connection import TritonConnection
+from service.encoders.triton.connection import TritonConnection
 from tests.end_to_end.server import free_port
 from tests.training.export.miniature import FUSION, LABELS, PROVENANCE, build_miniature
 from tests.triton.conftest import StartServer

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from service.contract.manifest import Bundle
-from service.encoders.triton import TritonOptions, load_triton_encoders
+from service.encoders.triton.engine import TritonOptions, load_triton_encoders
 from tests.tiny_graphs import golden_vectors
 from tests.triton.conftest import StartServer
 from tests.triton.encoders import asking

@@ -8,7 +8,7 @@ from service.bench.labels import draw_labels, measure_labels
 from service.bench.plan import BenchError
 from service.contract.labels import Label, LabelTable
 from service.contract.manifest import Manifest
-from service.recognition.label_sets import LabelSets
+from service.labels.sets import LabelSets
 from tests.bundles import manifest_fields
 from tests.conftest import RunService
 from tests.encoders import FakeEngine, FakeVideoEncoder

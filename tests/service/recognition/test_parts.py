@@ -14,8 +14,8 @@ from service.contract.errors import DeadlineExceededError, EncoderUnavailableErr
 from service.contract.labels import Label, LabelTable
 from service.contract.scoring import Scores
 from service.contract.views import ViewPlan
+from service.labels.sets import LabelSets
 from service.recognition.deadline import Deadline, Stopwatch
-from service.recognition.label_sets import LabelSets
 from service.recognition.predictions import predict
 from service.recognition.readiness import Readiness
 from service.recognition.thumbnails import render_thumbnails

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from service.encoders.base import TextEmbedding
-from service.recognition.label_store import TextKey, pack_embedding, unpack_embedding
+from service.labels.store import TextKey, pack_embedding, unpack_embedding
 
 # Format 1: this mark, SHA-256 of row key and body, and the body that the local store keeps, in float32.
 _MARK = b"DuoAct1\n"

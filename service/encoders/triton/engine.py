@@ -21,10 +21,10 @@ from service.contract.precision import Precision
 from service.encoders.assembly import assemble_encoders, served_specs
 from service.encoders.base import Encoders
 from service.encoders.deadline import remaining_seconds
-from service.encoders.triton_agreement import check_agreement
-from service.encoders.triton_connection import TlsFiles, TritonConnection
-from service.encoders.triton_failures import TritonCall, translate_failure
-from service.encoders.triton_memory import SharedViews, is_forgotten
+from service.encoders.triton.agreement import check_agreement
+from service.encoders.triton.connection import TlsFiles, TritonConnection
+from service.encoders.triton.failures import TritonCall, translate_failure
+from service.encoders.triton.memory import SharedViews, is_forgotten
 
 _logger = structlog.get_logger(__name__)
 # Calls of four views each: as many views as the server puts into one execution, unless it is told otherwise.

@@ -18,8 +18,8 @@ from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
 from service.contract.wording import list_some
 from service.encoders.base import TextEmbedding, TextEncoder
-from service.recognition.label_store import LabelStore, TextKey
-from service.recognition.shared_labels import SharedLabels
+from service.labels.shared import SharedLabels
+from service.labels.store import LabelStore, TextKey
 
 _BATCH_TEXTS = 64
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.encoders.base import TextEmbedding
-from service.recognition.label_store import TextKey, pack_embedding
-from service.recognition.shared_labels import pack_shared, unpack_shared
+from service.labels.shared import pack_shared, unpack_shared
+from service.labels.store import TextKey, pack_embedding
 from tests.encoders import DIMENSION, unit_vector
 
 KEY = TextKey("en", "a" * 64, "a video of {}", "label", "running")

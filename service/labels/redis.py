@@ -19,9 +19,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.encoders.base import TextEmbedding
-from service.recognition.circuit import Circuit
-from service.recognition.label_store import TextKey
-from service.recognition.shared_labels import pack_shared, unpack_shared
+from service.labels.circuit import Circuit
+from service.labels.shared import pack_shared, unpack_shared
+from service.labels.store import TextKey
 
 _logger = structlog.get_logger(__name__)
 _PREFIX = "duoact:label:1:"

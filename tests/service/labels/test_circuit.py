@@ -1,6 +1,6 @@
 """A circuit rests after a failure, and lets one caller try again."""
 
-from service.recognition.circuit import Circuit
+from service.labels.circuit import Circuit
 
 
 class Clock:

@@ -10,10 +10,10 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from service.contract.manifest import open_bundle
-from service.encoders.triton_connection import TritonConnection
-from service.encoders.triton_memory import SharedViews, is_forgotten
+from service.encoders.triton.connection import TritonConnection
+from service.encoders.triton.memory import SharedViews, is_forgotten
 from tests.end_to_end.server import free_port
-from tests.service.encoders.triton_stand_in import TritonStandIn, serve_stand_in
+from tests.service.encoders.triton.stand_in import TritonStandIn, serve_stand_in
 from tests.tiny_graphs import write_tiny_bundle
 
 LARGE = np.arange(1 << 16, dtype=np.uint8)

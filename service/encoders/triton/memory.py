@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 from tritonclient.utils import InferenceServerException
 
-from service.encoders.triton_connection import TritonConnection
+from service.encoders.triton.connection import TritonConnection
 
 _logger = structlog.get_logger(__name__)
 _PREFIX = "duoact-"

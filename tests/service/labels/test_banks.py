@@ -14,8 +14,8 @@ from service.contract.label_banks import BankKey, StoredLabelBank
 from service.contract.labels import Label
 from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
-from service.recognition.label_bank import LabelBanks
-from service.recognition.label_store import LabelStore
+from service.labels.banks import LabelBanks
+from service.labels.store import LabelStore
 from tests.bundles import SHAPES, TEMPLATE_EN, TEMPLATE_ZH, shapes_bank
 from tests.encoders import FakeTextEncoder, unit_vector
 

@@ -10,9 +10,9 @@ import numpy as np
 from service.contract.label_banks import BankKey
 from service.contract.labels import Label
 from service.contract.languages import LanguagePlan
-from service.recognition.label_bank import LabelBanks
-from service.recognition.label_store import LabelStore
-from service.recognition.redis_labels import RedisLabels, RedisOptions
+from service.labels.banks import LabelBanks
+from service.labels.redis import RedisLabels, RedisOptions
+from service.labels.store import LabelStore
 from tests.bundles import TEMPLATE_EN, TEMPLATE_ZH
 from tests.encoders import DIMENSION, FakeTextEncoder
 from tests.redis_server import RedisServer

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from service.contract.errors import EncoderUnavailableError
 from service.contract.graphs import GraphSpec, TensorSpec
 from service.contract.layout import GraphFormat
-from service.encoders.triton_connection import TritonConnection
+from service.encoders.triton.connection import TritonConnection
 
 _DATATYPES = {"uint8": "UINT8", "int32": "INT32", "float32": "FP32"}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.encoders.base import TextEmbedding
-from service.recognition.label_store import LabelStore, TextKey, pack_embedding, unpack_embedding
+from service.labels.store import LabelStore, TextKey, pack_embedding, unpack_embedding
 from tests.encoders import unit_vector
 
 KEY = TextKey("en", "a" * 64, "a video of {}", "label", "running")

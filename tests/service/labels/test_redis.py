@@ -13,9 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from service.encoders.base import TextEmbedding
-from service.recognition.label_store import TextKey
-from service.recognition.redis_labels import RedisLabels, RedisOptions
-from service.recognition.shared_labels import pack_shared
+from service.labels.redis import RedisLabels, RedisOptions
+from service.labels.shared import pack_shared
+from service.labels.store import TextKey
 from tests.encoders import DIMENSION, unit_vector
 from tests.redis_server import RedisServer
 from tests.service.conftest import StartRedis

@@ -14,10 +14,10 @@ from service.contract.errors import DeadlineExceededError, EncoderUnavailableErr
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
 from service.encoders.deadline import limit_calls
-from service.encoders.triton import TritonOptions, load_triton_encoders
-from service.encoders.triton_connection import TlsFiles
+from service.encoders.triton.connection import TlsFiles
+from service.encoders.triton.engine import TritonOptions, load_triton_encoders
 from tests.end_to_end.server import free_port
-from tests.service.encoders.triton_stand_in import TritonStandIn, serve_stand_in
+from tests.service.encoders.triton.stand_in import TritonStandIn, serve_stand_in
 from tests.tiny_graphs import golden_vectors, write_tiny_bundle
 
 GOLDEN = golden_vectors()

@@ -4,7 +4,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from service.contract.errors import DeadlineExceededError, DuoActError, EncoderUnavailableError, QueueFullError
-from service.encoders.triton_failures import TritonCall, translate_failure
+from service.encoders.triton.failures import TritonCall, translate_failure
 
 CALL = TritonCall("video_encoder", limit_seconds=30.0)
 REQUEST_CALL = TritonCall("video_encoder", limit_seconds=2.0, by_deadline=True)

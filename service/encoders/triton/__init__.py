@@ -1,0 +1,1 @@
+"""The engine of a Triton server, asked by gRPC."""
