@@ -23,6 +23,7 @@ from service.contract.label_banks import BankKey, StoredLabelBank, read_label_ba
 from service.contract.labels import LabelLimits, Language, load_builtin_label_tables
 from service.contract.layout import label_bank_file
 from service.contract.manifest import Bundle, open_bundle
+from service.contract.views import ViewRules
 from service.decoding.pool import DecodePool
 from service.encoders.base import Encoders, TextEncoder
 from service.labels.banks import LabelBanks
@@ -30,7 +31,8 @@ from service.labels.sets import LabelSets
 from service.labels.shared import SharedLabels
 from service.labels.store import LabelStore
 from service.recognition.readiness import Readiness
-from service.recognition.recognizer import Recognizer, RecognizerLimits, VideoReader
+from service.recognition.recognizer import Recognizer, VideoReader
+from service.recognition.scorers import build_scorer
 from service.recognition.video_cache import VideoCache
 from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics
@@ -102,7 +104,19 @@ def load_parts(settings: Settings) -> Parts:
     sections = bundle.manifest.sections
     _logger.info("bundle opened", name=bundle.manifest.name, lacks=sections.lacking, not_understood=sections.unknown)
     encoders = load_encoders(bundle, settings)
-    return build_parts(settings, bundle=bundle, encoders=encoders, reader=DecodePool(num_workers=settings.workers))
+    reader = DecodePool(find_rules(settings, bundle=bundle), num_workers=settings.workers)
+    return build_parts(settings, bundle=bundle, encoders=encoders, reader=reader)
+
+
+def find_rules(settings: Settings, *, bundle: Bundle) -> ViewRules:
+    """How any video is read: as the bundle was trained to see it, within the limits of the settings."""
+    limits = DecodeLimits(
+        max_pixels=settings.max_pixels,
+        max_duration_seconds=settings.max_duration_seconds,
+        max_frames=settings.max_frames,
+        max_decoded_frames=settings.max_decoded_frames,
+    )
+    return ViewRules(bundle.manifest.preprocessing, bundle.manifest.sampling, limits)
 
 
 def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reader: VideoReader) -> Parts:
@@ -121,10 +135,9 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
         bundle,
         reader=reader,
         encoder=encoders.video,
-        label_banks=label_banks,
+        scorer=build_scorer(bundle.manifest, label_banks=label_banks, dictionary=label_set_registry.dictionary),
         video_cache=VideoCache(max_bytes=settings.video_cache_bytes),
-        dictionary=label_set_registry.dictionary,
-        limits=RecognizerLimits(decode=_decode_limits(settings), num_views=settings.max_views),
+        max_views=settings.max_views,
     )
     return Parts(settings, bundle, encoders, reader, recognizer, label_banks, label_set_registry)
 
@@ -169,7 +182,7 @@ def build_gateway(parts: Parts) -> Gateway:
         label_sets=parts.label_sets,
         readiness=Readiness(
             parts.encoders.check,
-            pool_alive=lambda: parts.reader.alive,
+            pool_alive=parts.reader.keep_alive,
             restart_pool=lambda: _restart(parts.reader),
             period_seconds=settings.canary_period_seconds,
         ),
@@ -190,8 +203,8 @@ def build_gateway(parts: Parts) -> Gateway:
 
 def _start(reader: VideoReader) -> None:
     reader.start()
-    # Asking is what makes the pool fork its workers; it takes a while, which the first request shall not pay.
-    _logger.info("decoding started", alive=reader.alive)
+    # It takes a while, which the first request shall not pay.
+    _logger.info("decoding started", alive=reader.keep_alive())
 
 
 def _restart(reader: VideoReader) -> None:
@@ -276,12 +289,3 @@ def _open_shared_labels(settings: Settings, *, dimension: int) -> SharedLabels |
         return RedisLabels(settings.redis_url.get_secret_value(), dimension=dimension, options=options)
     except ValueError as error:
         raise SettingsError(f"DUOACT_REDIS_URL: {error}") from error
-
-
-def _decode_limits(settings: Settings) -> DecodeLimits:
-    return DecodeLimits(
-        max_pixels=settings.max_pixels,
-        max_duration_seconds=settings.max_duration_seconds,
-        max_frames=settings.max_frames,
-        max_decoded_frames=settings.max_decoded_frames,
-    )

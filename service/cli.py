@@ -20,7 +20,7 @@ from service.contract.errors import BundleError, DuoActError, MalformedRequestEr
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
 from service.contract.views import ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
-from service.recognition.recognizer import Question, StoredVideo
+from service.recognition.questions import Question, StoredVideo
 from service.server import DrainingServer, open_socket, render_url
 from service.settings import Settings, SettingsError
 from service.telemetry.logging import configure_logging

@@ -12,13 +12,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.app import Parts, build_app, build_parts
+from service.app import Parts, build_app, build_parts, find_rules
 from service.contract.cpu import describe_cpu
 from service.contract.engine import choose_precision
 from service.contract.manifest import open_bundle
 from service.settings import Settings
 from tests.bundles import write_bundle
 from tests.encoders import FakeEngine
+from tests.material import require_material
 from tests.tracing import untraced
 
 
@@ -26,6 +27,12 @@ def pytest_report_header() -> str:
     """Say what the tests run on: some results are those of a class of CPU."""
     precision = choose_precision("auto", graph="video_encoder")
     return f"CPU: {describe_cpu()}, {os.cpu_count()} cores; videos are encoded in {precision}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs test material where there is none, or fail it where there must be."""
+    if item.get_closest_marker("material") is not None:
+        require_material()
 
 
 # Much of what these tests run is in other processes, and what is in this one others reach too; measured, they would
@@ -82,7 +89,9 @@ def run_service(tmp_path: Path) -> RunService:
         if not directory.exists():
             write_bundle(directory, **(manifest or {}))
         chosen = Settings.load(**{"cache_dir": tmp_path / "cache", **settings})
-        parts = build_parts(chosen, bundle=open_bundle(directory), encoders=engine.encoders(), reader=engine.reader)
+        bundle = open_bundle(directory)
+        engine.reader.rules = find_rules(chosen, bundle=bundle)
+        parts = build_parts(chosen, bundle=bundle, encoders=engine.encoders(), reader=engine.reader)
         app = build_app(parts)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with contextlib.AsyncExitStack() as stack:

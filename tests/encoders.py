@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from service.contract.decode import DecodeLimits, VideoInfo
+from service.contract.decode import VideoInfo
 from service.contract.errors import UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.sampling import local_windows, sample_clips
-from service.contract.views import VideoViews, ViewPlan
+from service.contract.views import VideoViews, ViewPlan, ViewRules
 from service.encoders.base import Encoders, TextEmbedding
+from service.encoders.time_limit import TimeLimit
 
 DIMENSION = 16
 NUM_FRAMES = 40
@@ -32,21 +33,25 @@ def unit_vector(text: str) -> Float32[np.ndarray, " D"]:
 class FakeVideoEncoder:
     """Features that depend on each frame's pixels, or one feature a view, or given logits; can wait or fail.
 
-    ``logits`` holds one row a view, and ``shapes`` what was encoded.
+    ``logits`` holds one row a view, ``shapes`` what was encoded, and ``limits`` how long each call might take.
     """
 
     pools: bool = False
     logits: Float32[np.ndarray, "V C"] | None = None
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    limits: list[TimeLimit | None] = field(default_factory=list)
     delay_seconds: float = 0.0
     error: Exception | None = None
     num_calls: int = 0
     num_cancelled: int = 0
 
-    async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
+    async def encode_video(
+        self, views: UInt8[np.ndarray, "V *frames H W 3"], *, limit: TimeLimit | None = None
+    ) -> Float32[np.ndarray, "V K D"]:
         """Encode views."""
         self.num_calls += 1
         self.shapes.append(views.shape)
+        self.limits.append(limit)
         try:
             await asyncio.sleep(self.delay_seconds)
         except asyncio.CancelledError:
@@ -68,11 +73,15 @@ class FakeTextEncoder:
     error: Exception | None = None
     max_characters: int = 200
     batches: list[tuple[str, ...]] = field(default_factory=list)
+    limits: list[TimeLimit | None] = field(default_factory=list)
     num_cancelled: int = 0
 
-    async def encode_texts(self, texts: Sequence[str], *, template: str) -> tuple[TextEmbedding, ...]:
+    async def encode_texts(
+        self, texts: Sequence[str], *, template: str, limit: TimeLimit | None = None
+    ) -> tuple[TextEmbedding, ...]:
         """Encode texts."""
         self.batches.append(tuple(texts))
+        self.limits.append(limit)
         try:
             await asyncio.sleep(self.delay_seconds)
         except asyncio.CancelledError:
@@ -99,6 +108,11 @@ class FakeReader:
     alive: bool = True
     paths: list[Path] = field(default_factory=list)
     num_cancelled: int = 0
+    rules: ViewRules | None = None
+
+    def keep_alive(self) -> bool:
+        """Whether videos are taken."""
+        return self.alive
 
     def start(self) -> None:
         """Take videos."""
@@ -108,16 +122,7 @@ class FakeReader:
         """Take no more videos."""
         self.alive = False
 
-    async def read_views(
-        self,
-        path: Path,
-        *,
-        preprocessing: Preprocessing,
-        sampling: Sampling,
-        plan: ViewPlan,
-        limits: DecodeLimits,  # noqa: ARG002
-        timeout_seconds: float,  # noqa: ARG002
-    ) -> VideoViews:
+    async def read_views(self, path: Path, *, plan: ViewPlan, timeout_seconds: float) -> VideoViews:  # noqa: ARG002
         """Make up the views of a file."""
         self.paths.append(path)
         try:
@@ -130,6 +135,8 @@ class FakeReader:
         content = path.read_bytes()
         if not content:
             raise UndecodableVideoError("the file is empty; send a video")
+        assert self.rules is not None
+        preprocessing, sampling = self.rules.preprocessing, self.rules.sampling
         return make_up_views(content, preprocessing=preprocessing, sampling=sampling, plan=plan, degraded=self.degraded)
 
 

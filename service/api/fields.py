@@ -9,7 +9,7 @@ from service.contract.errors import ImpossibleRequestError, MalformedRequestErro
 from service.contract.labels import Label, LabelLimits, parse_labels
 from service.contract.views import ViewPlan
 from service.labels.sets import LabelSets
-from service.recognition.recognizer import Question
+from service.recognition.questions import Question
 
 ALLOWED = ("deadline_seconds", "explain", "label_set", "labels", "lambda", "strict", "template", "top_k", "views")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}

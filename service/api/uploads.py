@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.contract.errors import LabelError, MalformedRequestError, VideoTooLargeError
-from service.recognition.recognizer import StoredVideo
+from service.recognition.questions import StoredVideo
 
 FILE_FIELD = "video"
 _FLUSH_BYTES = 1 << 20

@@ -13,7 +13,7 @@ from service.bench.target import RequestError, Subject, choose_label_set
 from service.contract.errors import DuoActError
 from service.contract.views import ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
-from service.recognition.recognizer import Question, StoredVideo
+from service.recognition.questions import Question, StoredVideo
 from service.settings import Settings
 
 

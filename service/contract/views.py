@@ -93,6 +93,21 @@ class Decode(Protocol):
         """Decode the chosen frames of a video, transformed."""
 
 
+@dataclass(frozen=True)
+class ViewRules:
+    """What a bundle and a service make of any video: which frames, how they are cropped, and what reading may cost."""
+
+    preprocessing: Preprocessing
+    sampling: Sampling
+    limits: DecodeLimits | None = None
+
+    def read(self, source: VideoSource, *, plan: ViewPlan) -> VideoViews:
+        """Read the views of a plan; raises as ``read_views`` does."""
+        return read_views(
+            source, preprocessing=self.preprocessing, sampling=self.sampling, plan=plan, limits=self.limits
+        )
+
+
 def read_views(
     source: VideoSource,
     *,

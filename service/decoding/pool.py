@@ -16,10 +16,8 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from service.contract.decode import DecodeLimits
 from service.contract.errors import DeadlineExceededError, DuoActError, UndecodableVideoError
-from service.contract.manifest import Preprocessing, Sampling
-from service.contract.views import VideoViews, ViewPlan, read_views
+from service.contract.views import VideoViews, ViewPlan, ViewRules
 from service.decoding.sandbox import SandboxLimits, SandboxReport, enter_sandbox, limit_cpu, report_sandbox
 
 Result = TypeVar("Result")
@@ -30,22 +28,29 @@ class DecodePool:
     """Workers that decode; start before the first request, close after the last.
 
     Args:
+        rules: which frames of a video are read, how they are cropped, and what that may cost.
         num_workers: videos decoded at the same time.
         num_videos_per_worker: a worker is replaced after so many, so that nothing gathers in it.
         sandbox: what each worker may use.
     """
 
     def __init__(
-        self, *, num_workers: int = 2, num_videos_per_worker: int = 200, sandbox: SandboxLimits | None = None
+        self,
+        rules: ViewRules,
+        *,
+        num_workers: int = 2,
+        num_videos_per_worker: int = 200,
+        sandbox: SandboxLimits | None = None,
     ) -> None:
+        self._rules = rules
         self._num_workers = num_workers
         self._num_videos_per_worker = num_videos_per_worker
         self._sandbox = sandbox or SandboxLimits()
         self._pool: ProcessPool | None = None
 
-    @property
-    def alive(self) -> bool:
-        """Whether the pool takes videos; single workers come and go without changing that."""
+    def keep_alive(self) -> bool:
+        """Fork the workers that are missing; whether the pool takes videos, which single workers do not change."""
+        # Asking is what makes pebble replace its workers.
         return self._pool is not None and self._pool.active
 
     def start(self) -> None:
@@ -54,7 +59,7 @@ class DecodePool:
         Workers are forked by a small server process, never by this one, whose threads and files they must not inherit.
         """
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([enter_sandbox.__module__, read_views.__module__])
+        context.set_forkserver_preload([enter_sandbox.__module__, ViewRules.__module__])
         self._pool = ProcessPool(
             max_workers=self._num_workers,
             max_tasks=self._num_videos_per_worker,
@@ -75,16 +80,7 @@ class DecodePool:
         """Ask a worker which guards hold; also a proof that workers start."""
         return await self._run(report_sandbox, timeout_seconds=timeout_seconds)
 
-    async def read_views(
-        self,
-        path: Path,
-        *,
-        preprocessing: Preprocessing,
-        sampling: Sampling,
-        plan: ViewPlan,
-        limits: DecodeLimits,
-        timeout_seconds: float,
-    ) -> VideoViews:
+    async def read_views(self, path: Path, *, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
         """Read the views of one video in a worker; cancelling the caller ends the work.
 
         Raises:
@@ -93,7 +89,7 @@ class DecodePool:
             DeadlineExceededError: the worker took longer than ``timeout_seconds``.
             FileNotFoundError: there is no file at ``path``.
         """
-        task = partial(_read_views, path.absolute(), preprocessing, sampling, plan, limits, timeout_seconds)
+        task = partial(_read_views, path.absolute(), self._rules, plan, timeout_seconds)
         self._running_pool()  # a pool that was never started is the caller's fault, not the video's
         try:
             return await self._run(task, timeout_seconds=timeout_seconds)
@@ -129,13 +125,8 @@ class DecodePool:
 
 
 def _read_views(  # pragma: no cover  (a worker has nowhere to write what was covered)
-    path: Path,
-    preprocessing: Preprocessing,
-    sampling: Sampling,
-    plan: ViewPlan,
-    limits: DecodeLimits,
-    timeout_seconds: float,
+    path: Path, rules: ViewRules, plan: ViewPlan, timeout_seconds: float
 ) -> VideoViews:
     """Run in the worker; the path was chosen by the service, never by a client."""
     limit_cpu(timeout_seconds)
-    return read_views(path, preprocessing=preprocessing, sampling=sampling, plan=plan, limits=limits)
+    return rules.read(path, plan=plan)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from service.contract.precision import Precision
+from service.encoders.time_limit import TimeLimit
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,13 @@ class TextEmbedding:
 class VideoEncoder(Protocol):
     """Frames to frame features."""
 
-    async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
+    async def encode_video(
+        self, views: UInt8[np.ndarray, "V *frames H W 3"], *, limit: TimeLimit | None = None
+    ) -> Float32[np.ndarray, "V K D"]:
         """Encode the views of one video; features have unit length, the logits of a closed vocabulary have not.
 
         Raises:
+            DeadlineExceededError: the time limit passed first.
             EncoderUnavailableError: the engine does not answer, or answers wrongly.
         """
         ...
@@ -49,10 +53,13 @@ class VideoEncoder(Protocol):
 class TextEncoder(Protocol):
     """Texts of one language to embeddings."""
 
-    async def encode_texts(self, texts: Sequence[str], *, template: str) -> tuple[TextEmbedding, ...]:
+    async def encode_texts(
+        self, texts: Sequence[str], *, template: str, limit: TimeLimit | None = None
+    ) -> tuple[TextEmbedding, ...]:
         """Encode texts put into a template, in the order given.
 
         Raises:
+            DeadlineExceededError: the time limit passed first.
             EncoderUnavailableError: the engine does not answer, or answers wrongly.
         """
         ...
@@ -67,10 +74,13 @@ class Graph(Protocol):
         """The arithmetic that the graph is run in."""
         ...
 
-    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    async def run(
+        self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
+    ) -> Mapping[str, np.ndarray]:
         """Run the graph once.
 
         Raises:
+            DeadlineExceededError: the time limit passed first.
             EncoderUnavailableError: the engine does not answer, or answers wrongly.
         """
         ...

@@ -13,12 +13,13 @@ import structlog
 
 from service.contract.cpu import describe_cpu
 from service.contract.engine import choose_precision, explain_failure, find_obstacle, open_core
-from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.errors import BundleError, DeadlineExceededError, EncoderUnavailableError
 from service.contract.layout import graph_file
 from service.contract.manifest import Bundle
 from service.contract.precision import Precision, WantedPrecision
 from service.encoders.assembly import assemble_encoders, served_specs
 from service.encoders.base import Encoders
+from service.encoders.time_limit import TimeLimit
 
 _logger = structlog.get_logger(__name__)
 
@@ -55,10 +56,12 @@ class OpenVINOGraph:
             raise BundleError(f"{path} cannot be loaded: {explain_failure(error)}; export the bundle again") from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
 
-    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """Run the graph once, after the calls that came before."""
+    async def run(
+        self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
+    ) -> Mapping[str, np.ndarray]:
+        """Run the graph once, after the calls that came before; a run that has begun is finished."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, inputs)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, inputs, limit)
         except RuntimeError as error:
             raise EncoderUnavailableError(f"{self._name} failed: {explain_failure(error)}") from error
 
@@ -66,7 +69,9 @@ class OpenVINOGraph:
         """Finish the running call and drop the waiting ones."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _infer(self, inputs: Mapping[str, np.ndarray], limit: TimeLimit | None) -> dict[str, np.ndarray]:
+        if limit is not None and not limit.remaining_seconds:
+            raise DeadlineExceededError(f"the deadline passed before the turn of {self._name}; allow more time")
         results = self._request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
         return {name: np.array(value) for port, value in results.items() for name in port.get_names()}
 

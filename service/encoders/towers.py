@@ -10,6 +10,7 @@ from service.contract.errors import EncoderUnavailableError
 from service.contract.manifest import WordSet
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from service.encoders.base import Graph, TextEmbedding
+from service.encoders.time_limit import TimeLimit
 
 # Views in one call: bounds memory, and lets a request that is given up stop between two calls.
 _CHUNK_VIEWS = 4
@@ -27,13 +28,15 @@ class GraphVideoEncoder:
         self._graph = graph
         self._num_concurrent = num_concurrent
 
-    async def encode_video(self, views: UInt8[np.ndarray, "V *frames H W 3"]) -> Float32[np.ndarray, "V K D"]:
+    async def encode_video(
+        self, views: UInt8[np.ndarray, "V *frames H W 3"], *, limit: TimeLimit | None = None
+    ) -> Float32[np.ndarray, "V K D"]:
         """Encode views, a few at a time."""
         slots = asyncio.Semaphore(self._num_concurrent)
 
         async def encode(chunk: np.ndarray) -> np.ndarray:
             async with slots:
-                outputs = await self._graph.run({"frames": chunk})
+                outputs = await self._graph.run({"frames": chunk}, limit=limit)
             return checked_output(outputs, "frame_features", rank=3, num_rows=len(chunk))
 
         calls = [asyncio.ensure_future(encode(chunk)) for chunk in _chunks(views)]
@@ -52,10 +55,13 @@ class EnglishTextEncoder:
         self._tokenizer = tokenizer
         self._word_set = word_set
 
-    async def encode_texts(self, texts: Sequence[str], *, template: str) -> tuple[TextEmbedding, ...]:
+    async def encode_texts(
+        self, texts: Sequence[str], *, template: str, limit: TimeLimit | None = None
+    ) -> tuple[TextEmbedding, ...]:
         """Encode English texts in one call."""
         tokens = self._tokenizer.encode(texts, template=template, word_set=self._word_set)
-        outputs = await self._graph.run({"token_ids": tokens.token_ids, "eot_index": tokens.eot_index})
+        inputs = {"token_ids": tokens.token_ids, "eot_index": tokens.eot_index}
+        outputs = await self._graph.run(inputs, limit=limit)
         embeddings = checked_output(outputs, "embedding", rank=2, num_rows=len(texts))
         words = checked_output(outputs, "words", rank=3, num_rows=len(texts))
         return tuple(
@@ -71,10 +77,13 @@ class ChineseTextEncoder:
         self._graph = graph
         self._tokenizer = tokenizer
 
-    async def encode_texts(self, texts: Sequence[str], *, template: str) -> tuple[TextEmbedding, ...]:
+    async def encode_texts(
+        self, texts: Sequence[str], *, template: str, limit: TimeLimit | None = None
+    ) -> tuple[TextEmbedding, ...]:
         """Encode Chinese texts in one call; they have no word vectors."""
         tokens = self._tokenizer.encode(texts, template=template)
-        outputs = await self._graph.run({"token_ids": tokens.token_ids, "attention_mask": tokens.attention_mask})
+        inputs = {"token_ids": tokens.token_ids, "attention_mask": tokens.attention_mask}
+        outputs = await self._graph.run(inputs, limit=limit)
         embeddings = checked_output(outputs, "embedding", rank=2, num_rows=len(texts))
         no_words = np.zeros((0, embeddings.shape[1]), dtype=np.float32)
         return tuple(

@@ -4,10 +4,11 @@ What none of them has is encoded, one encoding at a time of each text.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache
@@ -18,6 +19,7 @@ from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
 from service.contract.wording import list_some
 from service.encoders.base import TextEmbedding, TextEncoder
+from service.encoders.time_limit import TimeLimit, latest
 from service.labels.shared import SharedLabels
 from service.labels.store import LabelStore, TextKey
 
@@ -50,12 +52,13 @@ class _Asked(NamedTuple):
     template: str | None
 
 
-@dataclass
 class _Flight:
-    """An encoding under way; it is cancelled when the last request that waits for it goes away."""
+    """An encoding under way, with the time of whoever waits longest; cancelled when the last who waits goes away."""
 
-    task: asyncio.Task[Entries]
-    num_waiting: int = 0
+    def __init__(self, encode: Callable[["_Flight"], Coroutine[Any, Any, Entries]], *, limit: TimeLimit | None) -> None:
+        self.limit = limit
+        self.num_waiting = 0
+        self.task = asyncio.create_task(encode(self))
 
 
 class LabelBanks:
@@ -98,15 +101,19 @@ class LabelBanks:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._store.close)
         self._disk.shutdown()
 
-    async def fetch(self, labels: Sequence[Label], *, plan: LanguagePlan, template: str | None) -> FetchedBank:
+    async def fetch(
+        self, labels: Sequence[Label], *, plan: LanguagePlan, template: str | None, limit: TimeLimit | None = None
+    ) -> FetchedBank:
         """Assemble the bank that a plan needs for labels.
 
         Args:
             labels: the request's labels, with a text in every language of the plan.
             plan: which languages are scored, and whether English words weigh the frames.
             template: an English prompt template in place of the bundle's, or None.
+            limit: how long the request waits for texts that must be encoded.
 
         Raises:
+            DeadlineExceededError: the time limit passed first.
             EncoderUnavailableError: a text tower does not answer.
         """
         needs_english = plan.weigh_words and "en" not in plan.languages
@@ -115,18 +122,18 @@ class LabelBanks:
         known: FetchedBank | None = self._fetched.get(asked)
         if known is not None:
             return replace(known, num_hits=known.num_hits + known.num_misses, num_misses=0)
-        fetched = await self._fetch(asked)
+        fetched = await self._fetch(asked, limit=limit)
         if fetched.num_bytes <= self._fetched.maxsize:
             self._fetched[asked] = fetched
         return fetched
 
-    async def _fetch(self, asked: _Asked) -> FetchedBank:
+    async def _fetch(self, asked: _Asked, *, limit: TimeLimit | None) -> FetchedBank:
         keys = {
             language: [self._text_key(label, language=language, template=asked.template) for label in asked.labels]
             for language in asked.languages
         }
         wanted = list(dict.fromkeys(key for column in keys.values() for key in column))
-        entries, num_misses = await self._find(wanted)
+        entries, num_misses = await self._find(wanted, limit=limit)
         columns = {language: [entries[key] for key in column] for language, column in keys.items()}
         return FetchedBank(
             bank=_assemble(columns, weigh_words=asked.weigh_words),
@@ -141,7 +148,7 @@ class LabelBanks:
             return TextKey("en", self._key.english_digest, template or self._key.template_en, self._key.word_set, text)
         return TextKey("zh", self._key.chinese_digest or "", self._key.template_zh or "", "", text)
 
-    async def _find(self, keys: Sequence[TextKey]) -> tuple[Entries, int]:
+    async def _find(self, keys: Sequence[TextKey], *, limit: TimeLimit | None) -> tuple[Entries, int]:
         """Find entries, and how many of them no cache had."""
         found = {key: entry for key in keys if (entry := self._remembered(key)) is not None}
         missing = [key for key in keys if key not in found]
@@ -158,7 +165,7 @@ class LabelBanks:
         # Another request may have brought some of them home in the meantime.
         found |= {key: entry for key in missing if (entry := self._remembered(key)) is not None}
         absent = [key for key in missing if key not in found]
-        flights = self._board(absent)
+        flights = self._join_flights(absent, limit=limit)
         try:
             for flight in flights:
                 # The flight belongs to all who wait for it: one who goes away must not take it down.
@@ -183,15 +190,16 @@ class LabelBanks:
         if entries and self._store is not None:
             self._disk.submit(self._store.write, entries)
 
-    def _board(self, keys: Sequence[TextKey]) -> list[_Flight]:
+    def _join_flights(self, keys: Sequence[TextKey], *, limit: TimeLimit | None) -> list[_Flight]:
         """The flights that bring keys: those under way, and one new flight for the keys that none brings yet."""
         flights = {id(flight): flight for key in keys if (flight := self._flights.get(key)) is not None}
         if grounded := [key for key in keys if key not in self._flights]:
-            flight = _Flight(asyncio.create_task(self._encode(grounded)))
+            flight = _Flight(partial(self._encode, grounded), limit=limit)
             self._flights.update(dict.fromkeys(grounded, flight))
             flights[id(flight)] = flight
         for flight in flights.values():
             flight.num_waiting += 1
+            flight.limit = latest(flight.limit, limit)
         return list(flights.values())
 
     def _leave(self, flights: Sequence[_Flight]) -> None:
@@ -202,11 +210,12 @@ class LabelBanks:
                 flight.task.cancel()
                 self._flights = {key: other for key, other in self._flights.items() if other is not flight}
 
-    async def _encode(self, keys: Sequence[TextKey]) -> Entries:
+    async def _encode(self, keys: Sequence[TextKey], flight: _Flight) -> Entries:
         entries: Entries = {}
         for batch in _batches(keys):
             texts = [key.text for key in batch]
-            encoded = await self._towers[batch[0].language].encode_texts(texts, template=batch[0].template)
+            tower = self._towers[batch[0].language]
+            encoded = await tower.encode_texts(texts, template=batch[0].template, limit=flight.limit)
             landed = dict(zip(batch, encoded, strict=True))
             self._keep(landed)
             entries |= landed

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from service.contract.errors import DeadlineExceededError
+from service.encoders.time_limit import TimeLimit
 
 Clock = Callable[[], float]
 
@@ -29,6 +30,11 @@ class Deadline:
     def remaining_seconds(self) -> float:
         """Time left, never negative."""
         return max(self.started_at + self.limit_seconds - self.clock(), 0.0)
+
+    @property
+    def time_limit(self) -> TimeLimit:
+        """The same moment, for engine calls."""
+        return TimeLimit.after(self.remaining_seconds)
 
     @asynccontextmanager
     async def guard(self, stage: str) -> AsyncIterator[None]:

@@ -10,11 +10,11 @@ import pytest
 
 from service.contract import labels
 from service.contract.labels import Label, LabelDictionary, LabelTable, load_builtin_label_tables, text_key
+from tests.material import LISTS
 
 NAMES = ("hmdb51", "ucf101", "something_something_v1", "something_something_v2")
 SOMETHING = NAMES[2:]
 DICTIONARIES = Path(labels.__file__).parent / "data" / "labels"
-SHARED = Path(__file__).parents[3] / "shared" / "labels"
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +169,7 @@ def test_two_things_are_named_alike_throughout(tables: dict[str, LabelTable]) ->
     assert [text for text in twice if set(re.findall("另一物|某物", text)) != {"某物", "另一物"}] == []
 
 
+@pytest.mark.material
 @pytest.mark.parametrize(
     ("name", "source"),
     [
@@ -179,9 +180,7 @@ def test_two_things_are_named_alike_throughout(tables: dict[str, LabelTable]) ->
     ],
 )
 def test_original_names_equal_those_of_the_public_list(tables: dict[str, LabelTable], name: str, source: str) -> None:
-    if not SHARED.is_dir():
-        pytest.skip(f"the public label lists are not at {SHARED}")
-    lines = (SHARED / source).read_text(encoding="utf-8").splitlines()
+    lines = (LISTS / source).read_text(encoding="utf-8").splitlines()
     assert tables[name].originals == tuple(re.sub(r"^\d+ ", "", line) for line in lines if line)
 
 

@@ -2,14 +2,13 @@
 
 import re
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from service.contract.labels import LabelTable, load_builtin_label_tables, text_key
+from tests.material import LISTS
 
 # Lists of the data sets' own class names lie beside some checkouts.
-LISTS = Path(__file__).parents[3] / "shared" / "labels" / "mmaction2"
 TABLES = load_builtin_label_tables()
 K400, K600 = TABLES["kinetics_400"], TABLES["kinetics_600"]
 BOTH = pytest.mark.parametrize("table", [K400, K600], ids=["kinetics_400", "kinetics_600"])
@@ -36,10 +35,10 @@ def test_the_original_names_are_those_of_the_data_set_in_its_order(
     assert sha256("".join(f"{name}\n" for name in table.originals).encode()).hexdigest() == digest
 
 
-@pytest.mark.skipif(not LISTS.is_dir(), reason=f"{LISTS} is not there")
+@pytest.mark.material
 @pytest.mark.parametrize(("table", "file"), [(K400, "k400.txt"), (K600, "k600.txt")])
 def test_the_original_names_equal_a_published_list(table: LabelTable, file: str) -> None:
-    assert list(table.originals) == (LISTS / file).read_text(encoding="utf-8").splitlines()
+    assert list(table.originals) == (LISTS / "mmaction2" / file).read_text(encoding="utf-8").splitlines()
 
 
 # The data set misspells this one.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.end_to_end.server import ROOT, run_server
+from tests.material import VIDEOS, require_material
 from training.data.motion_shapes import ActionLabel, VideoFormat, draw_scene, motion_shapes_labels, render_video
 
 DEMO = ROOT / "model_repository" / "demo"
@@ -55,7 +56,5 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_videos() -> Path:
-    folder = ROOT.parent / "shared" / "videos"
-    if not (folder / "manifest.csv").is_file():
-        pytest.skip(f"no real clips at {folder}")
-    return folder
+    require_material()
+    return VIDEOS

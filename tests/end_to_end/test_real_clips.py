@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.material
+
 LABELS = '[{"en": "walking", "zh": "走路"}, {"en": "archery", "zh": "射箭"}]'
 NUM_CLIPS = 54
 # The manifest describes the smaller of its two video streams; players, and DuoAct, take the larger.

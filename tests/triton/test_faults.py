@@ -13,7 +13,7 @@ import pytest
 from service.contract.errors import DeadlineExceededError, DuoActError, EncoderUnavailableError
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
-from service.encoders.deadline import limit_calls
+from service.encoders.time_limit import TimeLimit
 from service.encoders.triton.connection import TlsFiles
 from tests.tiny_graphs import golden_vectors, write_tiny_classifier
 from tests.triton.certificates import write_certificate
@@ -71,8 +71,8 @@ async def test_stopped_server_costs_the_deadline_and_no_more(server: TritonServe
         await encoders.check()
         with server.stopped():
             started_at = time.monotonic()
-            with limit_calls(0.5), pytest.raises(DeadlineExceededError, match="while video_encoder was waited for"):
-                await encoders.video.encode_video(FRAMES)
+            with pytest.raises(DeadlineExceededError, match="while video_encoder was waited for"):
+                await encoders.video.encode_video(FRAMES, limit=TimeLimit.after(0.5))
             assert time.monotonic() - started_at < 1.0
         await encoders.check()
 

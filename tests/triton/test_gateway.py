@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from service.contract.manifest import Bundle
-from tests.end_to_end.server import ROOT, run_server
+from tests.end_to_end.server import run_server
+from tests.material import VIDEOS
 from tests.triton.conftest import StartServer
 from tests.triton.server import TritonServer
 from training.data.motion_shapes import VideoFormat, draw_scene, motion_shapes_labels, render_video
@@ -48,7 +49,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         # A stride that has no factor in common with the number of labels reaches all of them.
         scene = draw_scene(labels[number * 13 % len(labels)], rng=rng)
         render_video(scene, path=folder / f"{number:04}.mp4", video_format=VideoFormat())
-    real = sorted(path for path in (ROOT.parent / "shared" / "videos").glob("*/*") if path.is_file())[:NUM_CLIPS]
+    real = sorted(path for path in VIDEOS.glob("*/*") if path.is_file())[:NUM_CLIPS]
     return [*sorted(folder.iterdir()), *real]
 
 

@@ -20,7 +20,7 @@ from service.contract.manifest import Bundle
 from service.contract.precision import Precision
 from service.encoders.assembly import assemble_encoders, served_specs
 from service.encoders.base import Encoders
-from service.encoders.deadline import remaining_seconds
+from service.encoders.time_limit import TimeLimit
 from service.encoders.triton.agreement import check_agreement
 from service.encoders.triton.connection import TlsFiles, TritonConnection
 from service.encoders.triton.failures import TritonCall, translate_failure
@@ -72,7 +72,9 @@ class TritonGraph:
         self._options = options
         self._memory = memory
 
-    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    async def run(
+        self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
+    ) -> Mapping[str, np.ndarray]:
         """Run the graph once, within the time that the request leaves.
 
         Raises:
@@ -80,7 +82,7 @@ class TritonGraph:
             QueueFullError: the server's queue is full.
             DeadlineExceededError: the request's time was used up first.
         """
-        call = self._limit()
+        call = self._limit(limit)
         try:
             return self._from_wire(await self._infer(inputs, call=call))
         except InferenceServerException as error:
@@ -93,7 +95,7 @@ class TritonGraph:
         Raises:
             EncoderUnavailableError: the model is absent, not ready, or another one.
         """
-        call = self._limit()
+        call = self._limit(None)
         try:
             await check_agreement(
                 self._connection,
@@ -106,10 +108,10 @@ class TritonGraph:
             self._record(error)
             raise translate_failure(error, call=call) from error
 
-    def _limit(self) -> TritonCall:
+    def _limit(self, limit: TimeLimit | None) -> TritonCall:
         """Fix how long a call may take."""
-        left, most = remaining_seconds(), self._options.timeout_seconds
-        if left is None or left >= most:
+        most = self._options.timeout_seconds
+        if limit is None or (left := limit.remaining_seconds) >= most:
             return TritonCall(self._spec.name, most)
         call = TritonCall(self._spec.name, left, by_deadline=True)
         if left == 0.0:

@@ -110,7 +110,7 @@ async def test_explain_adds_weights_and_a_thumbnail_per_frame(service: Service) 
         (PAIRS, {}, ["en", "zh"], []),
         (PAIRS, {"lambda": "1"}, ["en"], []),
         (PAIRS, {"lambda": "0"}, ["zh"], []),
-        (["running", "向左移动"], {"lambda": "1"}, ["en"], ["English alone"]),
+        (["running", "向左移动"], {"lambda": "1"}, ["en"], []),
         (["moving left", "flying"], {}, ["en"], ["no Chinese text for 'flying'"]),
         (["跳", "moving left"], {}, ["zh"], ["no English text for '跳'", "frames are averaged"]),
         (["moving left", "moving right"], {}, ["en", "zh"], []),
@@ -121,8 +121,6 @@ async def test_explain_adds_weights_and_a_thumbnail_per_frame(service: Service) 
 async def test_languages_of_the_labels_decide_how_they_are_scored(
     service: Service, labels: list[Any], fields: dict[str, str], languages: list[str], warnings: list[str]
 ) -> None:
-    if labels == ["running", "向左移动"]:
-        warnings = []
     answer = await answer_of(service, labels, **fields)
     assert answer["fusion"]["languages"] == languages
     assert [part for part in warnings if part not in " ".join(answer["warnings"])] == []

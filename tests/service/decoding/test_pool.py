@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ from service.contract.errors import (
     VideoTooLargeError,
 )
 from service.contract.manifest import Preprocessing, Sampling
-from service.contract.views import VideoViews, ViewPlan
+from service.contract.views import VideoViews, ViewPlan, ViewRules
 from service.decoding.pool import DecodePool
 from service.decoding.sandbox import SandboxLimits, SandboxReport
 from tests.videos import Encoding, add_video_stream, read_number, stored_frame, write_audio, write_numbered_video
@@ -33,17 +34,11 @@ PREPROCESSING = Preprocessing(
 )
 
 
-async def read(
-    pool: DecodePool, path: Path, *, limits: DecodeLimits | None = None, timeout_seconds: float = 30.0
-) -> VideoViews:
-    return await pool.read_views(
-        path,
-        preprocessing=PREPROCESSING,
-        sampling=Sampling(rule="segment_centres", num_frames=4),
-        plan=ViewPlan(),
-        limits=limits or DecodeLimits(),
-        timeout_seconds=timeout_seconds,
-    )
+RULES = ViewRules(PREPROCESSING, Sampling(rule="segment_centres", num_frames=4), DecodeLimits())
+
+
+async def read(pool: DecodePool, path: Path, *, timeout_seconds: float = 30.0) -> VideoViews:
+    return await pool.read_views(path, plan=ViewPlan(), timeout_seconds=timeout_seconds)
 
 
 async def shows_the_right_frames(pool: DecodePool, folder: Path) -> bool:
@@ -77,7 +72,7 @@ def slow_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def pool() -> AsyncIterator[DecodePool]:
-    decode_pool = DecodePool(num_workers=1)
+    decode_pool = DecodePool(RULES, num_workers=1)
     decode_pool.start()
     yield decode_pool
     decode_pool.close()
@@ -116,10 +111,16 @@ async def test_errors_cross_the_process_boundary_intact(pool: DecodePool, tmp_pa
         await read(pool, tmp_path / "text.mp4")
     with pytest.raises(UndecodableVideoError, match=r"no video stream \(its streams: audio\)"):
         await read(pool, write_audio(tmp_path / "sound.m4a"))
-    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=20)
-    with pytest.raises(VideoTooLargeError, match="the video has more than 5 frames"):
-        await read(pool, path, limits=DecodeLimits(max_frames=5))
     assert await shows_the_right_frames(pool, tmp_path)
+
+
+async def test_limits_of_the_rules_hold_in_a_worker(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=20)
+    pool = DecodePool(replace(RULES, limits=DecodeLimits(max_frames=5)), num_workers=1)
+    pool.start()
+    with pytest.raises(VideoTooLargeError, match="the video has more than 5 frames"):
+        await read(pool, path)
+    pool.close()
 
 
 async def test_a_video_that_takes_too_long_is_ended(pool: DecodePool, slow_video: Path, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ async def test_a_worker_that_dies_costs_only_its_own_video(pool: DecodePool, slo
     with pytest.raises(UndecodableVideoError, match="the decoder died on this video; send an undamaged video"):
         await reading
     assert await shows_the_right_frames(pool, tmp_path)
-    assert pool.alive
+    assert pool.keep_alive()
 
 
 async def test_a_pool_that_broke_down_is_started_anew(pool: DecodePool, tmp_path: Path) -> None:
@@ -152,13 +153,13 @@ async def test_a_pool_that_broke_down_is_started_anew(pool: DecodePool, tmp_path
     for worker_id in worker_ids():
         os.kill(worker_id, signal.SIGKILL)
     await asyncio.sleep(0.5)
-    assert not pool.alive
+    assert not pool.keep_alive()
     assert await shows_the_right_frames(pool, tmp_path)
-    assert pool.alive
+    assert pool.keep_alive()
 
 
 async def test_videos_are_decoded_side_by_side(slow_video: Path, tmp_path: Path) -> None:
-    pool = DecodePool(num_workers=2)
+    pool = DecodePool(RULES, num_workers=2)
     pool.start()
     await asyncio.gather(pool.report(), pool.report())
     slow = asyncio.create_task(read(pool, slow_video))
@@ -182,7 +183,7 @@ async def test_cancelling_the_caller_ends_the_work(pool: DecodePool, slow_video:
 
 async def test_a_video_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
     path = write_numbered_video(tmp_path / "large.mp4", num_frames=8, encoding=Encoding(size=(3840, 2160)))
-    pool = DecodePool(num_workers=1, sandbox=SandboxLimits(memory_bytes=100 * 1024**2))
+    pool = DecodePool(RULES, num_workers=1, sandbox=SandboxLimits(memory_bytes=100 * 1024**2))
     pool.start()
     with pytest.raises(UndecodableVideoError):
         await read(pool, path)
@@ -191,7 +192,7 @@ async def test_a_video_that_needs_too_much_memory_is_refused(tmp_path: Path) -> 
 
 
 async def test_workers_are_renewed_after_their_share_of_videos(tmp_path: Path) -> None:
-    pool = DecodePool(num_workers=1, num_videos_per_worker=1)
+    pool = DecodePool(RULES, num_workers=1, num_videos_per_worker=1)
     pool.start()
     assert [await shows_the_right_frames(pool, tmp_path) for _ in range(3)] == [True] * 3
     pool.close()
@@ -211,13 +212,13 @@ async def test_an_unforeseen_failure_counts_as_an_undecodable_video(
 
 
 async def test_a_pool_is_alive_between_start_and_close(tmp_path: Path) -> None:
-    pool = DecodePool(num_workers=1)
-    assert not pool.alive
+    pool = DecodePool(RULES, num_workers=1)
+    assert not pool.keep_alive()
     with pytest.raises(RuntimeError, match=r"the decode pool is not started; call start\(\) first"):
         await read(pool, tmp_path / "clip.mp4")
     pool.start()
-    assert pool.alive
+    assert pool.keep_alive()
     pool.close()
     pool.close()
-    assert not pool.alive
+    assert not pool.keep_alive()
     assert worker_ids() == []

@@ -13,6 +13,7 @@ from service.contract.golden import Arrays, GoldenVectors, read_golden
 from service.contract.graphs import GraphSpec, TensorSpec
 from service.contract.precision import Precision
 from service.encoders.canary import Canary
+from service.encoders.time_limit import TimeLimit
 from service.encoders.towers import checked_output
 from tests.tiny_graphs import golden_vectors
 
@@ -31,7 +32,10 @@ class AnsweringGraph:
         self.precision: Precision = precision
         self._outputs = outputs
 
-    async def run(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    async def run(
+        self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
+    ) -> Mapping[str, np.ndarray]:
+        assert limit is None
         assert set(inputs) == {"frames"}
         return self._outputs
 

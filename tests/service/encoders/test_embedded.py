@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.contract.errors import BundleError, EncoderUnavailableError
+from service.contract.errors import BundleError, DeadlineExceededError, EncoderUnavailableError
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
 from service.encoders.embedded import EngineOptions, OpenVINOGraph, load_embedded_encoders
+from service.encoders.time_limit import TimeLimit
 from tests.tiny_graphs import PIXEL_WEIGHTS, seal_bundle, unit, write_tiny_bundle
 
 EXACT = EngineOptions(precision="f32", num_threads=1)
@@ -148,6 +149,16 @@ async def test_call_given_up_before_its_turn_is_never_run(bundle: Bundle) -> Non
     graph.close()
     assert isinstance(done[2], asyncio.CancelledError)
     assert not any(isinstance(result, BaseException) for result in done[:2])
+
+
+async def test_call_whose_time_is_up_before_its_turn_is_not_run(encoders: Encoders) -> None:
+    assert encoders.chinese is not None
+    over = TimeLimit.after(0.0)
+    with pytest.raises(DeadlineExceededError, match="the deadline passed before the turn of video_encoder; allow more"):
+        await encoders.video.encode_video(np.zeros((1, 4, 8, 8, 3), dtype=np.uint8), limit=over)
+    for tower, name in ((encoders.english, "text_encoder_en"), (encoders.chinese, "text_encoder_zh")):
+        with pytest.raises(DeadlineExceededError, match=f"the deadline passed before the turn of {name}"):
+            await tower.encode_texts(["running"], template="{}", limit=over)
 
 
 DROPPED_ON_ANOTHER_THREAD = """

@@ -14,6 +14,7 @@ from service.contract.label_banks import BankKey, StoredLabelBank
 from service.contract.labels import Label
 from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
+from service.encoders.time_limit import TimeLimit
 from service.labels.banks import LabelBanks
 from service.labels.store import LabelStore
 from tests.bundles import SHAPES, TEMPLATE_EN, TEMPLATE_ZH, shapes_bank
@@ -197,3 +198,31 @@ async def test_labels_that_a_tower_reads_in_part_are_named() -> None:
         "written with characters that the text tower does not know",
     ]
     assert "and 2 more" in warnings[0]
+
+
+async def test_time_limit_of_a_request_reaches_the_towers() -> None:
+    english, chinese = FakeTextEncoder(), FakeTextEncoder()
+    limit = TimeLimit.after(7.0)
+    async with open_banks(english, chinese) as banks:
+        await banks.fetch(LABELS, plan=BOTH, template=None, limit=limit)
+    assert (english.limits, chinese.limits) == ([limit], [limit])
+
+
+async def test_texts_that_two_requests_wait_for_have_the_time_of_the_longer() -> None:
+    english = FakeTextEncoder(delay_seconds=0.02)
+    labels = [Label(f"running {number}") for number in range(65)]
+    short, long = TimeLimit.after(1.0), TimeLimit.after(9.0)
+    async with open_banks(english) as banks:
+        await asyncio.gather(
+            *(banks.fetch(labels, plan=ENGLISH, template=None, limit=limit) for limit in (short, long))
+        )
+    assert english.limits == [long, long]
+
+
+@pytest.mark.parametrize("limited_first", [True, False])
+async def test_texts_that_somebody_waits_for_without_limit_have_none(limited_first: bool) -> None:
+    english = FakeTextEncoder(delay_seconds=0.02)
+    limits = [TimeLimit.after(1.0), None] if limited_first else [None, TimeLimit.after(1.0)]
+    async with open_banks(english) as banks:
+        await asyncio.gather(*(banks.fetch(LABELS, plan=ENGLISH, template=None, limit=limit) for limit in limits))
+    assert english.limits == [None]

@@ -1,14 +1,13 @@
 """Classes that videos' paths name, against those that their numbers mean; published lists where they are there."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
+from tests.material import LISTS
 from training.data.class_order import check_class_order, find_disagreements
 from training.errors import DataError
 
-LISTS = Path(__file__).parents[4] / "shared" / "labels"
 NAMES = ("brush hair", "kick", "kick ball", "HandstandPushups")
 
 
@@ -56,7 +55,7 @@ def test_disagreement_names_classes_and_counts() -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.skipif(not LISTS.is_dir(), reason="shared/labels is not beside the checkout")
+@pytest.mark.material
 @pytest.mark.parametrize(
     ("classes", "videos", "faults"),
     [

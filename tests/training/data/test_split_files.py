@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from service.contract.labels import Label, read_label_file
+from tests.material import LISTS
 from training.data.annotations import Annotation
 from training.data.split_files import SplitFile, join_splits, read_split_list, write_video_tables
 from training.errors import DataError
-
-LISTS = Path(__file__).parents[4] / "shared" / "labels"
 
 
 def write(path: Path, *lines: str, end: str = "\n") -> Path:
@@ -86,7 +85,7 @@ def test_tables_are_those_of_a_data_folder(tmp_path: Path) -> None:
     assert (tmp_path / "annotations.csv").read_text() == "video,label_id,split\na b.avi,1,test\n"
 
 
-@pytest.mark.skipif(not LISTS.is_dir(), reason="shared/labels is not beside the checkout")
+@pytest.mark.material
 def test_published_lists_are_joined_unless_their_orders_differ() -> None:
     file = SplitFile(
         "train", LISTS / "vificlip_splits/ucf_train1_few_shot_2.txt", LISTS / "vificlip/ucf_101_labels.csv"

@@ -1,12 +1,12 @@
 """Choosing splits, and labels in a mirror or played backwards."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.contract.labels import Label
+from tests.material import LISTS
 from training.data.annotations import VideoData
 from training.data.motion_shapes import motion_shapes_labels
 from training.data.splits import (
@@ -19,8 +19,6 @@ from training.data.splits import (
     split_label_ids,
 )
 from training.errors import DataError
-
-LISTS = Path(__file__).parents[4] / "shared" / "labels" / "mmaction2"
 
 
 def test_split_keeps_the_order_of_the_table(data: VideoData) -> None:
@@ -71,14 +69,13 @@ def test_direction_words_are_swapped(texts: list[str], expected: list[int]) -> N
     assert mirrored_label_ids([Label(text) for text in texts]).tolist() == expected
 
 
+@pytest.mark.material
 @pytest.mark.parametrize(
     ("name", "pairs"),
     [("sthv1", [(2, 4), (30, 41), (52, 66)]), ("sthv2", [(86, 87), (93, 94), (166, 167)])],
 )
 def test_only_labels_of_a_direction_change_in_the_mirror(name: str, pairs: list[tuple[int, int]]) -> None:
-    path = LISTS / f"{name}.txt"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
+    path = LISTS / "mmaction2" / f"{name}.txt"
     texts = path.read_text(encoding="utf-8").splitlines()
     expected = np.arange(174)
     for one, other in pairs:

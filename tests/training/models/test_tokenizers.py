@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from tests.material import LISTS, require_material
 from training.models import clip  # noqa: F401
 from training.models.tokenizers import build_chinese_tokenizer, build_english_tokenizer, byte_alphabet
 
@@ -19,7 +20,6 @@ from training.models.tokenizers import build_chinese_tokenizer, build_english_to
 # The module above makes open_clip importable.
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
 
-SHARED = Path(__file__).parents[4] / "shared" / "labels"
 OPEN_CLIP = SimpleTokenizer()
 SPECIAL = ("<start_of_text>", "<end_of_text>")
 TEXTS = [
@@ -220,7 +220,6 @@ def test_vocabulary_without_special_tokens_is_refused() -> None:
 
 
 def read_lines(name: str) -> list[str]:
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not here")
+    require_material()
+    path = LISTS / name
     return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

@@ -13,7 +13,7 @@ import structlog
 from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, QueueFullError
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.base import Encoders
-from service.encoders.deadline import limit_calls
+from service.encoders.time_limit import TimeLimit
 from service.encoders.triton.connection import TlsFiles
 from service.encoders.triton.engine import TritonOptions, load_triton_encoders
 from tests.end_to_end.server import free_port
@@ -66,11 +66,11 @@ async def test_tensors_travel_as_bytes_with_the_id_of_the_request(pair: Pair) ->
 
 
 async def test_time_that_the_request_leaves_is_the_calls_deadline(pair: Pair) -> None:
-    with limit_calls(2.0):
-        await pair.encoders.video.encode_video(GOLDEN["frames"])
+    await pair.encoders.video.encode_video(GOLDEN["frames"], limit=TimeLimit.after(2.0))
+    await pair.encoders.english.encode_texts(["running"], template="{}", limit=TimeLimit.after(3.0))
     await pair.encoders.video.encode_video(GOLDEN["frames"])
-    assert [round(seconds) for seconds in pair.server.remaining_seconds] == [2, 30]
-    assert [round(each.parameters["timeout"].int64_param / 1e6) for each in pair.server.requests] == [2, 30]
+    assert [round(seconds) for seconds in pair.server.remaining_seconds] == [2, 3, 30]
+    assert [round(each.parameters["timeout"].int64_param / 1e6) for each in pair.server.requests] == [2, 3, 30]
 
 
 async def test_call_given_up_is_cancelled_on_the_server(pair: Pair) -> None:
@@ -87,13 +87,13 @@ async def test_call_given_up_is_cancelled_on_the_server(pair: Pair) -> None:
 
 async def test_deadline_of_the_request_ends_the_call(pair: Pair) -> None:
     pair.server.delay_seconds = 30.0
-    with limit_calls(0.2), pytest.raises(DeadlineExceededError, match="deadline passed while video_encoder was waited"):
-        await pair.encoders.video.encode_video(GOLDEN["frames"])
+    with pytest.raises(DeadlineExceededError, match="deadline passed while video_encoder was waited"):
+        await pair.encoders.video.encode_video(GOLDEN["frames"], limit=TimeLimit.after(0.2))
 
 
 async def test_request_without_time_asks_nothing(pair: Pair) -> None:
-    with limit_calls(0.0), pytest.raises(DeadlineExceededError, match="deadline passed before video_encoder was asked"):
-        await pair.encoders.video.encode_video(GOLDEN["frames"])
+    with pytest.raises(DeadlineExceededError, match="deadline passed before video_encoder was asked"):
+        await pair.encoders.video.encode_video(GOLDEN["frames"], limit=TimeLimit.after(0.0))
     assert pair.server.requests == []
 
 

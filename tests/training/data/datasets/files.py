@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-PUBLISHED = Path(__file__).parents[5] / "shared" / "labels"
-
 
 def write(path: Path, *lines: str, end: str = "\n") -> Path:
     """Write lines; missing folders are made."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.data.datasets.files import PUBLISHED, write
+from tests.material import LISTS
+from tests.training.data.datasets.files import write
 from training.data.class_lists import read_class_list
 from training.data.datasets.hmdb51 import read_hmdb51
 from training.data.datasets.label_orders import describe_order
@@ -17,13 +18,13 @@ from training.data.datasets.ucf101 import read_ucf101, read_ucf_list
 from training.data.split_files import SplitFile, join_splits
 from training.errors import DataError
 
-pytestmark = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="shared/labels is not beside the checkout")
+pytestmark = pytest.mark.material
 
 FOLDERS = ("vificlip", "mmaction2", "paddlevideo", "vitaclip", "kinetics_i3d", "side4video_splits", "ssv2_json")
 CLASS_LISTS = sorted(
-    path.relative_to(PUBLISHED).as_posix()
+    path.relative_to(LISTS).as_posix()
     for folder in FOLDERS
-    for path in (PUBLISHED / folder).glob("*")
+    for path in (LISTS / folder).glob("*")
     if "_val_" not in path.name and "sample" not in path.name
 )
 # Lists with problems, and how each begins.
@@ -37,7 +38,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("name", CLASS_LISTS)
 def test_lists_of_classes_are_read_and_their_problems_named(name: str) -> None:
-    problems = read_class_list(PUBLISHED / name).problems
+    problems = read_class_list(LISTS / name).problems
     expected = PROBLEMS.get(name, [])
     assert len(problems) == len(expected)
     assert all(problem.startswith(start) for problem, start in zip(problems, expected, strict=True))
@@ -61,11 +62,11 @@ def test_lists_of_classes_are_read_and_their_problems_named(name: str) -> None:
     ],
 )  # fmt: skip
 def test_orders_are_recognised_across_spellings(name: str, described: str) -> None:
-    assert str(describe_order(read_class_list(PUBLISHED / name).names)).split(": ", 1)[1] == described
+    assert str(describe_order(read_class_list(LISTS / name).names)).split(": ", 1)[1] == described
 
 
 def test_names_without_their_commas_are_noted() -> None:
-    order = describe_order(read_class_list(PUBLISHED / "side4video_splits/sth_labels.csv").names)
+    order = describe_order(read_class_list(LISTS / "side4video_splits/sth_labels.csv").names)
     assert order.known == "Something-Something v2 in its standard order"
     assert order.notes[0].startswith(
         "12 of 174 names are spelled otherwise than by the data set: 'Laying something on the table on its side not "
@@ -74,7 +75,7 @@ def test_names_without_their_commas_are_noted() -> None:
 
 @pytest.mark.parametrize("name", ["vificlip/kinetics_400_base_labels.csv", "vificlip/ucf_101_labels.csv"])
 def test_ends_of_lines_are_noted(name: str) -> None:
-    assert "lines end with CR LF" in read_class_list(PUBLISHED / name).notes
+    assert "lines end with CR LF" in read_class_list(LISTS / name).notes
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_ends_of_lines_are_noted(name: str) -> None:
     ],
 )
 def test_lists_of_videos_are_joined(videos: str, classes: str, number: int) -> None:
-    names, annotations = join_splits([SplitFile("test", PUBLISHED / videos, PUBLISHED / classes)])
+    names, annotations = join_splits([SplitFile("test", LISTS / videos, LISTS / classes)])
     assert len(annotations) == number
     assert " " not in annotations[0].video
     assert max(each.label_id for each in annotations) < len(names)
@@ -107,13 +108,13 @@ def test_lists_of_videos_are_joined(videos: str, classes: str, number: int) -> N
     ],
 )
 def test_exchanged_classes_of_hmdb51_are_refused(videos: str, classes: str, message: str) -> None:
-    file = SplitFile("test", PUBLISHED / "vificlip_splits" / videos, PUBLISHED / "vificlip" / classes)
+    file = SplitFile("test", LISTS / "vificlip_splits" / videos, LISTS / "vificlip" / classes)
     with pytest.raises(DataError, match=message):
         join_splits([file])
 
 
 def test_flat_lists_of_hmdb51_exchange_classes_and_count_from_one() -> None:
-    listing = read_hmdb51(Official(videos=PUBLISHED, files=PUBLISHED / "hmdb51_lists"))
+    listing = read_hmdb51(Official(videos=LISTS, files=LISTS / "hmdb51_lists"))
     assert Counter(each.split for each in listing.videos) == {"train": 1000, "test": 1000}
     exchanged = "counts kick and kick_ball, sword and sword_exercise at each other's place, as its paths tell"
     assert listing.notes == tuple(
@@ -122,15 +123,15 @@ def test_flat_lists_of_hmdb51_exchange_classes_and_count_from_one() -> None:
 
 
 def test_list_of_hmdb51_with_numbers_of_frames_counts_from_0() -> None:
-    classes = read_class_list(PUBLISHED / "vificlip/hmdb_51_labels.csv").names
-    videos, base = read_numbered_list(PUBLISHED / "hmdb51_lists/hmdb51_flow_val_split_1.txt", classes=classes)
+    classes = read_class_list(LISTS / "vificlip/hmdb_51_labels.csv").names
+    videos, base = read_numbered_list(LISTS / "hmdb51_lists/hmdb51_flow_val_split_1.txt", classes=classes)
     assert (len(videos), base) == (1000, 0)
     assert videos[0] == ("data/HMDB51_flow/Finding_Forrester_3_clap_u_nm_np1_ri_med_0", 4)
 
 
 @pytest.mark.parametrize(("number", "num_train", "num_test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
 def test_official_lists_of_ucf101_are_read(number: int, num_train: int, num_test: int) -> None:
-    folder = PUBLISHED / "official_ucf101/ucfTrainTestlist"
+    folder = LISTS / "official_ucf101/ucfTrainTestlist"
     listing = read_ucf101(Official(videos=folder, files=folder, split_number=number))
     assert Counter(each.split for each in listing.videos) == {"train": num_train, "test": num_test}
     assert listing.notes == (
@@ -141,8 +142,8 @@ def test_official_lists_of_ucf101_are_read(number: int, num_train: int, num_test
 
 
 def test_list_of_ucf101_with_two_numbers_is_read() -> None:
-    classes = read_class_list(PUBLISHED / "mmaction2/ucf101.txt").names
-    path = PUBLISHED / "official_ucf101/testlist01_with_ids_variant.txt"
+    classes = read_class_list(LISTS / "mmaction2/ucf101.txt").names
+    path = LISTS / "official_ucf101/testlist01_with_ids_variant.txt"
     videos, notes = read_ucf_list(path, split="test", id_of={name: i for i, name in enumerate(classes)})
     assert len(videos) == 500
     assert notes == ["lines carry 2 class numbers, the official file none"]
@@ -151,13 +152,13 @@ def test_list_of_ucf101_with_two_numbers_is_read() -> None:
 @pytest.fixture
 def something(tmp_path: Path) -> Path:
     for name in ("train", "validation"):
-        shutil.copy(PUBLISHED / f"ssv2_json/{name}_sample.json", tmp_path / f"{name}.json")
-    shutil.copy(PUBLISHED / "ssv2_json/test-answers_sample.csv", tmp_path / "test-answers.csv")
+        shutil.copy(LISTS / f"ssv2_json/{name}_sample.json", tmp_path / f"{name}.json")
+    shutil.copy(LISTS / "ssv2_json/test-answers_sample.csv", tmp_path / "test-answers.csv")
     return tmp_path
 
 
 def test_records_of_something_something_v2_are_read(something: Path) -> None:
-    labels = PUBLISHED / "ssv2_json/labels_rebuilt.json"
+    labels = LISTS / "ssv2_json/labels_rebuilt.json"
     listing = read_something_something_v2(Official(videos=something, files=something, labels=labels))
     assert Counter(each.split for each in listing.videos) == {"train": 4, "val": 4, "test": 4}
     assert {each.video: each.label_id for each in listing.videos if each.split == "val"}["74225.webm"] == 140
@@ -165,13 +166,13 @@ def test_records_of_something_something_v2_are_read(something: Path) -> None:
 
 
 def test_gestures_named_like_something_something_v2_are_refused(something: Path) -> None:
-    shutil.copy(PUBLISHED / "ssv2_json/TRAP_something-something-v2-labels.json", something / "labels.json")
+    shutil.copy(LISTS / "ssv2_json/TRAP_something-something-v2-labels.json", something / "labels.json")
     with pytest.raises(DataError, match="holds 13 classes such as 'Make two waves with palms up', of which 0 say"):
         read_something_something_v2(Official(videos=something, files=something))
 
 
 def test_base_and_novel_lists_share_their_classes_with_none(tmp_path: Path) -> None:
-    base, novel = (PUBLISHED / f"vificlip/ucf_101_{part}_labels.csv" for part in ("base", "novel"))
+    base, novel = (LISTS / f"vificlip/ucf_101_{part}_labels.csv" for part in ("base", "novel"))
     lists = [write(tmp_path / f"{name}.txt", "1.avi 0") for name in ("base", "novel")]
     classes, annotations = join_splits([SplitFile("test", lists[0], base), SplitFile("novel", lists[1], novel)])
     assert (len(classes), [each.label_id for each in annotations]) == (101, [0, 51])

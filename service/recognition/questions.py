@@ -1,0 +1,31 @@
+"""What is asked: a video on the service's disk, and a question about it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.contract.labels import Label
+from service.contract.views import ViewPlan
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video on the service's disk; ``video_id`` is the SHA-256 of its bytes."""
+
+    path: Path
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about a video; ``fusion_lambda`` and ``template`` are the bundle's where they are None.
+
+    Where a bundle's vocabulary is closed, its classes are asked for by name, and neither of the two can be chosen.
+    """
+
+    labels: tuple[Label, ...]
+    plan: ViewPlan = field(default_factory=ViewPlan)
+    top_k: int = 5
+    fusion_lambda: float | None = None
+    template: str | None = None
+    strict: bool = False
+    explain: bool = False
