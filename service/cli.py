@@ -18,7 +18,7 @@ from service.bench.plan import BenchError, BenchPlan, parse_numbers
 from service.capacity.command import capacity
 from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
-from service.contract.views import ViewPlan
+from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.questions import Question, StoredVideo
 from service.server import DrainingServer, open_socket, render_url
@@ -70,7 +70,7 @@ def recognize(  # noqa: PLR0913 - one argument an option
     labels_file: Annotated[Path | None, typer.Option(help="One label a line, a JSON list, or a CSV id,en,zh.")] = None,
     label_set: Annotated[str | None, typer.Option(help="Name of a stored label set.")] = None,
     fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English, 0 to 1.")] = None,
-    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = "1x1",
+    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = DEFAULT_VIEWS,
     top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer of the API.")] = False,
     bundle: BundleOption = None,
@@ -105,7 +105,7 @@ def bench(  # noqa: PLR0913 - one argument an option
     url: Annotated[str | None, typer.Option(help="Measure the service that runs there, over HTTP.")] = None,
     video: Annotated[Path | None, typer.Option(help="The video to ask about. [default: one made for it]")] = None,
     label_set: Annotated[str | None, typer.Option(help="Label set to ask for. [default: the bundle's]")] = None,
-    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = "1x1",
+    views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = DEFAULT_VIEWS,
     num_requests: Annotated[int, typer.Option(help="Requests of each kind.")] = 60,
     num_warm_up: Annotated[int, typer.Option(help="Requests before those, which are not counted.")] = 5,
     num_rounds: Annotated[int, typer.Option(help="How often what is compared takes turns.")] = 3,

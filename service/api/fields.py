@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from service.contract.errors import ImpossibleRequestError, MalformedRequestError
 from service.contract.labels import Label, LabelLimits, parse_labels
-from service.contract.views import ViewPlan
+from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from service.labels.sets import LabelSets
 from service.recognition.questions import Question
 
@@ -50,7 +50,7 @@ def read_question(
     given = {name: values[0] for name, values in texts.items()}
     question = Question(
         labels=_read_choice(texts, label_sets=label_sets, limits=limits.labels, default_labels=default_labels),
-        plan=ViewPlan.parse(given.get("views", "1x1")),
+        plan=ViewPlan.parse(given.get("views", DEFAULT_VIEWS)),
         top_k=_read_top_k(given.get("top_k", "5"), limits=limits.labels),
         fusion_lambda=_read_number(given, "lambda"),
         template=_read_template(given.get("template"), max_characters=limits.num_template_characters),

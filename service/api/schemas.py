@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.contract.labels import Label, Language
 from service.contract.languages import LanguagePlan
 from service.contract.manifest import Bundle
+from service.contract.views import DEFAULT_VIEWS
 from service.labels.sets import LabelSet
 from service.recognition.deadline import Stopwatch
 from service.recognition.predictions import Prediction, Recognition, SampledFrame
@@ -191,7 +192,7 @@ RECOGNIZE_FORM: dict[str, Any] = {
         "label_set": {"type": "string", "description": "The name of a stored label set, instead of labels."},
         "top_k": {"type": "integer", "minimum": 1, "default": 5, "description": "How many labels to return."},
         "lambda": {"type": "number", "minimum": 0, "maximum": 1, "description": "The weight of English."},
-        "views": {"type": "string", "default": "1x1", "description": "Clips x crops, such as 4x3."},
+        "views": {"type": "string", "default": DEFAULT_VIEWS, "description": "Clips x crops, such as 4x3."},
         "template": {"type": "string", "description": "An English prompt with one {} for the label."},
         "strict": {"type": "boolean", "default": False, "description": "Refuse instead of dropping a language."},
         "explain": {"type": "boolean", "default": False, "description": "Add thumbnails and weights per label."},

@@ -15,6 +15,7 @@ from service.contract.errors import BundleError, LabelError
 from service.contract.labels import Label, reject_repeats
 from service.contract.layout import MANIFEST_NAME
 from service.contract.precision import MIN_COSINE_BF16, Precision
+from service.contract.prompts import check_template
 from service.contract.sampling import NumLocalFrames, SamplingRule
 
 # Format 2 has sections; the other keys are those of format 1.
@@ -29,12 +30,6 @@ Positive = Annotated[int, Field(gt=0)]
 UnitInterval = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-def _single_placeholder(template: str) -> str:
-    if template.count("{}") != 1:
-        raise ValueError(f"template {template!r} must contain exactly one {{}}")
-    return template
-
-
 def _inside_bundle(path: str) -> str:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or "\\" in path:
@@ -42,7 +37,7 @@ def _inside_bundle(path: str) -> str:
     return path
 
 
-Template = Annotated[str, AfterValidator(_single_placeholder)]
+Template = Annotated[str, AfterValidator(check_template)]
 FilePath = Annotated[str, AfterValidator(_inside_bundle)]
 
 

@@ -21,7 +21,16 @@ def render_prompt(template: str, label: str) -> Prompt:
     Raises:
         ValueError: the template does not contain exactly one ``{}``.
     """
+    prefix, suffix = check_template(template).split("{}")
+    return Prompt(prefix, label, suffix)
+
+
+def check_template(template: str) -> str:
+    """Return a template that has one place for a label.
+
+    Raises:
+        ValueError: it has none, or several.
+    """
     if template.count("{}") != 1:
         raise ValueError(f"template {template!r} must contain exactly one {{}}")
-    prefix, suffix = template.split("{}")
-    return Prompt(prefix, label, suffix)
+    return template

@@ -93,6 +93,9 @@ class Decode(Protocol):
         """Decode the chosen frames of a video, transformed."""
 
 
+DEFAULT_VIEWS = str(ViewPlan())
+
+
 @dataclass(frozen=True)
 class ViewRules:
     """What a bundle and a service make of any video: which frames, how they are cropped, and what reading may cost."""

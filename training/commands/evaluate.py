@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from service.contract.views import ViewPlan
+from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from training.commands.options import WorkersOption, clear_errors
 from training.data.annotations import VideoData, read_video_data
 from training.errors import SettingError
@@ -31,7 +31,7 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
     vanilla: Annotated[
         bool, typer.Option("--vanilla", help="Measure the CLIP that the run started from, with bare labels.")
     ] = False,
-    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = "1x1",
+    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = DEFAULT_VIEWS,
     fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English; else chosen.")] = None,
     select_on: Annotated[str, typer.Option(help="Split on which lambda is chosen.")] = "val",
     workers: WorkersOption = 2,

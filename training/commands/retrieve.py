@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from service.contract.views import ViewPlan
+from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from training.commands.options import WorkersOption, clear_errors
 from training.data.captions import read_captioned_videos
 from training.errors import DataError
@@ -27,7 +27,7 @@ def retrieve_command(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of a JSON file; else all of its videos.")] = None,
     vanilla: Annotated[bool, typer.Option("--vanilla", help="Measure the CLIP that the run started from.")] = False,
-    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = "1x1",
+    views: Annotated[str, typer.Option(help="Clips x crops of every video.")] = DEFAULT_VIEWS,
     workers: WorkersOption = 2,
 ) -> None:
     """Measure R@1, R@5, R@10 and median rank of captions and videos; the report goes to the run's folder."""

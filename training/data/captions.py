@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Int64
 
 from service.contract.labels import Language, has_han
+from service.contract.wording import list_some
 from training.errors import DataError
 
 _VIDEO_COLUMNS, _TEXT_COLUMNS = ("video_id", "video"), ("sentence", "caption")
 _SUFFIXES = (".mp4", ".avi", ".webm", ".mkv", ".mov")
-_NUM_NAMED = 5
 # A video's name and a sentence about it.
 Pair = tuple[str, str]
 
@@ -104,7 +104,7 @@ def _find_videos(names: Sequence[str], *, directory: Path) -> tuple[Path, ...]:
     found = [find_video(name, directory=directory) for name in names]
     if missing := [name for name, path in zip(names, found, strict=True) if path is None]:
         raise DataError(
-            f"{len(missing)} of {len(names)} videos are missing in {directory}: {', '.join(missing[:_NUM_NAMED])}; "
+            f"{len(missing)} of {len(names)} videos are missing in {directory}: {list_some(missing)}; "
             f"names may end in {', '.join(_SUFFIXES)}"
         )
     return tuple(path for path in found if path is not None)

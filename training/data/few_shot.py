@@ -6,12 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.contract.labels import Label
+from service.contract.wording import list_some
 from training.config.model import Recipe
 from training.data.annotations import Annotation, VideoData
 from training.data.splits import select_split
 from training.errors import DataError
-
-_NUM_NAMED = 5
 
 
 def select_training_videos(recipe: Recipe, *, data: VideoData) -> tuple[Annotation, ...]:
@@ -55,10 +54,9 @@ def draw_shots(
     for index, each in enumerate(annotations):
         videos_of[each.label_id].append(index)
     if few := [f"{labels[label]} has {len(own)}" for label, own in sorted(videos_of.items()) if len(own) < num_shots]:
-        named = ", ".join(few[:_NUM_NAMED])
         raise DataError(
             f"num_shots is {num_shots}, but {len(few)} of {len(videos_of)} labels have fewer videos in split "
-            f"{annotations[0].split!r}: {named}; lower num_shots, or add videos"
+            f"{annotations[0].split!r}: {list_some(few)}; lower num_shots, or add videos"
         )
     chosen = [index for label, own in videos_of.items() for index in _permute(own, seed=seed, label=label)[:num_shots]]
     return tuple(annotations[index] for index in sorted(chosen))

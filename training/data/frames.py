@@ -6,11 +6,9 @@ torch: decoding processes start fast and stay small.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +21,11 @@ from service.contract.manifest import Preprocessing
 from service.contract.preprocess import RESAMPLING, resized_shape
 from service.contract.sampling import sample_clips
 from training.data.frame_folders import FrameFolder, decode_video, open_frame_folder
+from training.data.reading import BrokenVideosError, read_each
 from training.errors import DataError
 
 Select = Callable[[int], Int[np.ndarray, " N"]]
 Frames = UInt8[np.ndarray, "N H W 3"]
-_NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,9 @@ def store_frames(
     if not index_path.is_file():
         directory.mkdir(parents=True, exist_ok=True)
         read = partial(_read_evenly, preprocessing=preprocessing, max_frames=max_frames, keep_whole=keep_whole)
-        shapes = _write_frames(_map(read, videos, num_workers=num_workers), path=pixels_path, limit_bytes=limit_bytes)
+        decoded = read_each(videos, read=read, num_workers=num_workers)
+        followed = track(decoded, total=len(videos), description="decoding training videos")
+        shapes = _write_frames(followed, path=pixels_path, limit_bytes=limit_bytes)
         # Written last: without the index the pixels do not count.
         unfinished = index_path.with_suffix(".partial.npy")
         np.save(unfinished, shapes)
@@ -120,7 +120,7 @@ def store_frames(
     return StoredFrames(np.memmap(pixels_path, dtype=np.uint8, mode="r"), shapes, np.cumsum(sizes) - sizes)
 
 
-def _write_frames(decoded: Iterator[Frames | str], *, path: Path, limit_bytes: int) -> Int64[np.ndarray, "videos 3"]:
+def _write_frames(decoded: Iterable[Frames | str], *, path: Path, limit_bytes: int) -> Int64[np.ndarray, "videos 3"]:
     """Append the frames of each video to a file; returns their shapes."""
     shapes: list[tuple[int, ...]] = []
     problems: list[str] = []
@@ -140,32 +140,18 @@ def _write_frames(decoded: Iterator[Frames | str], *, path: Path, limit_bytes: i
                 )
     if problems:
         unfinished.unlink()
-        named = "; ".join(problems[:_NUM_NAMED])
-        raise DataError(f"{len(problems)} videos do not decode: {named}; repair them or remove their annotations")
+        raise BrokenVideosError(problems)
     unfinished.replace(path)
     return np.array(shapes, dtype=np.int64)
 
 
-def _map(read: Callable[[Path], Frames | str], videos: Sequence[Path], *, num_workers: int) -> Iterator[Frames | str]:
-    """Decode in order, in bounded batches so that finished videos do not pile up."""
-    batch = 32 * num_workers
-    # spawn: threads of torch in this process must not be forked.
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        for first in track(range(0, len(videos), batch), description="decoding training videos"):
-            yield from pool.map(read, videos[first : first + batch], chunksize=4)
-
-
-def _read_evenly(video: Path, *, preprocessing: Preprocessing, max_frames: int, keep_whole: bool) -> Frames | str:
-    """Decode a video; a problem comes back as a sentence, so that one run names all bad videos."""
+def _read_evenly(video: Path, *, preprocessing: Preprocessing, max_frames: int, keep_whole: bool) -> Frames:
     select = (
         partial(_take_all, video=video, max_frames=max_frames)
         if keep_whole
         else partial(_spread, max_frames=max_frames)
     )
-    try:
-        return _decode(video, select=select, preprocessing=preprocessing)
-    except VideoError as error:
-        return f"{video}: {error}"
+    return _decode(video, select=select, preprocessing=preprocessing)
 
 
 def _take_all(num_frames: int, *, video: Path, max_frames: int) -> Int64[np.ndarray, " N"]:

@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from service.contract.classes import ClosedVocabulary, score_classes
 from service.contract.errors import LabelError
 from service.contract.labels import Label
+from service.contract.wording import list_some
 from training.config.model import ModelConfig
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids, select_split
@@ -21,7 +22,6 @@ from training.evaluation.protocols import Measured, ScoredSplit, SplitScores, me
 
 CLASSES_READING = "classes"
 _ADVICE = "train it with the cosine head (--set head=cosine), which takes any label"
-_NUM_NAMED = 5
 
 
 def classify_split(
@@ -59,7 +59,7 @@ def find_class_ids(classes: Sequence[Label], *, data: VideoData, split: str) -> 
     vocabulary = ClosedVocabulary(classes)
     found = {label_id: _find(vocabulary, data.labels[label_id]) for label_id in {each.label_id for each in annotations}}
     if outside := [each for each in annotations if found[each.label_id] is None]:
-        named = ", ".join(f"{each.video} ({data.labels[each.label_id]})" for each in outside[:_NUM_NAMED])
+        named = list_some(outside, render=lambda each: f"{each.video} ({data.labels[each.label_id]})")
         raise SettingError(
             f"{len(outside)} of {len(annotations)} videos of split {split!r} have labels that are none of the run's "
             f"{len(classes)} classes: {named}; its vocabulary is closed: name a split of its classes, or {_ADVICE}"

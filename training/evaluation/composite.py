@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.contract.labels import Label
+from service.contract.wording import list_some
 from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.splits import keep_labels, split_label_ids
@@ -22,8 +23,6 @@ from training.evaluation.summary import Summary, write_summary
 from training.processes.ranks import join_launch
 from training.runs.configs import CONFIG_NAME, read_config
 from training.runs.folder import DATA_NAME
-
-_NUM_NAMED = 5
 
 
 def evaluate_protocol(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings) -> Report | Summary:
@@ -95,11 +94,10 @@ def evaluate_transfer(
 
 
 def _require_open(run_dir: Path, *, protocol: Protocol, labels: Sequence[Label]) -> None:
-    named = ", ".join(str(each) for each in labels[:_NUM_NAMED])
     require_open_vocabulary(
         read_config(run_dir / CONFIG_NAME, kind=Recipe).model,
         measured=protocol.model,
-        asked=f"protocol {protocol.name} asks for labels that the run never learned, among {named}",
+        asked=f"protocol {protocol.name} asks for labels that the run never learned, among {list_some(labels)}",
     )
 
 
@@ -107,7 +105,7 @@ def _check_disjoint(data: VideoData, *, protocol: Protocol, base: frozenset[int]
     if shared := [str(data.labels[each]) for each in sorted(base & novel)]:
         raise DataError(
             f"{len(shared)} labels of {data.directory} have videos in split {protocol.split!r}, which is base, and in "
-            f"split {protocol.novel_split!r}, which is novel: {', '.join(shared[:_NUM_NAMED])}; a label belongs to one "
+            f"split {protocol.novel_split!r}, which is novel: {list_some(shared)}; a label belongs to one "
             "of them"
         )
 
@@ -116,7 +114,7 @@ def _check_unseen(run_dir: Path, *, data: VideoData, protocol: Protocol, novel: 
     train_split = read_config(run_dir / CONFIG_NAME, kind=Recipe).train_split
     seen = {each.label_id for each in data.annotations if each.split == train_split} & novel
     if seen and protocol.model == "run":
-        named = ", ".join(str(data.labels[each]) for each in sorted(seen)[:_NUM_NAMED])
+        named = list_some([data.labels[each] for each in sorted(seen)])
         raise DataError(
             f"{len(seen)} labels of the novel split {protocol.novel_split!r} have videos in {train_split!r}, on which "
             f"the run trained: {named}; train on base labels alone"

@@ -20,8 +20,9 @@ from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
 from training.data.frame_folders import digest_video
+from training.data.reading import BrokenVideosError
 from training.data.splits import select_split
-from training.data.views import BrokenVideosError, read_all_views
+from training.data.views import read_all_views
 from training.errors import DataError
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
