@@ -14,12 +14,11 @@ from torch.utils.data import Dataset
 from service.contract.manifest import Sampling
 from service.contract.sampling import local_windows
 from training.config.model import AugmentConfig, Recipe
-from training.data.annotations import VideoData
 from training.data.augment import augment_clip
-from training.data.few_shot import learned_label_ids, select_training_videos
 from training.data.frames import DecodedFrames, FrameSource, store_frames
 from training.data.sampling import sample_random_clip
 from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids
+from training.data.training_set import TrainingSet
 from training.errors import DataError
 
 
@@ -104,26 +103,23 @@ class TrainingClips(Dataset[TrainingClip]):
         return clip.reshape(self._sampling.num_frames, self._sampling.num_local_frames, *clip.shape[1:])
 
 
-def open_training_clips(recipe: Recipe, *, data: VideoData, cache_dir: Path, num_workers: int) -> TrainingClips:
+def open_training_clips(
+    recipe: Recipe, *, training_set: TrainingSet, cache_dir: Path, num_workers: int
+) -> TrainingClips:
     """Open the clips that a recipe trains on, decoding their videos first unless the recipe forbids a cache.
 
-    Labels are numbered among those that the recipe learns.
-
     Raises:
-        DataError: no such split, too few videos of a label, videos that do not decode, frames beyond the recipe's
-            limit, or a label without an opposite where the recipe plays clips backwards.
+        DataError: videos that do not decode, frames beyond the recipe's limit, or a label without an opposite where
+            the recipe plays clips backwards.
     """
-    annotations = select_training_videos(recipe, data=data)
-    learned = learned_label_ids(recipe, data=data)
-    labels = [data.labels[each] for each in learned]
+    labels = training_set.labels
     opposites = opposite_label_ids(labels)
     if recipe.fit.reversed_twins and (opposites == NO_OPPOSITE).any():
         lacking = labels[int((opposites == NO_OPPOSITE).argmax())]
         raise DataError(f"reversed_twins is set, but {str(lacking)!r} has no label for its video played backwards")
-    videos = tuple(map(data.path_of, annotations))
     return TrainingClips(
-        _open_frames(recipe, videos=videos, cache_dir=cache_dir, num_workers=num_workers),
-        label_ids=np.searchsorted(learned, [each.label_id for each in annotations]),
+        _open_frames(recipe, videos=training_set.videos, cache_dir=cache_dir, num_workers=num_workers),
+        label_ids=training_set.targets,
         mirrored=mirrored_label_ids(labels),
         opposites=opposites,
         sampling=recipe.model.sampling,

@@ -1,4 +1,4 @@
-"""Which videos a run trains on, a whole split or K drawn videos of each of its labels, and which labels it learns."""
+"""Few shots: K drawn videos of each label of a split."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,36 +7,8 @@ import numpy as np
 
 from service.contract.labels import Label
 from service.contract.wording import list_some
-from training.config.model import Recipe
-from training.data.annotations import Annotation, VideoData
-from training.data.splits import select_split
+from training.data.annotations import Annotation
 from training.errors import DataError
-
-
-def select_training_videos(recipe: Recipe, *, data: VideoData) -> tuple[Annotation, ...]:
-    """Select the videos that a recipe trains on, in the order of the table.
-
-    Raises:
-        DataError: the data has no such split, or a label has fewer videos than the recipe draws.
-    """
-    annotations = select_split(data, recipe.train_split)
-    if recipe.num_shots is None:
-        return annotations
-    return draw_shots(annotations, labels=data.labels, num_shots=recipe.num_shots, seed=recipe.fit.seed)
-
-
-def learned_label_ids(recipe: Recipe, *, data: VideoData) -> tuple[int, ...]:
-    """List the labels that a recipe learns, in the order of the table.
-
-    A loss over all labels takes those with videos to train on: were novel labels among its wrong answers, they would be
-    unlearned before they are met. A contrastive loss sees the labels of its batch alone, so all may stand there.
-
-    Raises:
-        DataError: the data has no such split, or a label has fewer videos than the recipe draws.
-    """
-    if recipe.model.loss == "contrastive":
-        return tuple(range(len(data.labels)))
-    return tuple(sorted({each.label_id for each in select_training_videos(recipe, data=data)}))
 
 
 def draw_shots(

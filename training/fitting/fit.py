@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from training.config.model import FitConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import TrainingClips, open_training_clips
-from training.data.few_shot import learned_label_ids
 from training.data.loader import BatchPlan, build_loader
+from training.data.training_set import TrainingSet
 from training.errors import RunError, SettingError
 from training.fitting.optimizer import learning_rate_factor
 from training.fitting.step import Optimisation
@@ -75,21 +75,28 @@ def fit(
         check_shardable(accelerator)
     # All processes ask before the first one writes, see ``_open_run``.
     resume = resume and (backbone_dir is None or (workplace.run_dir / CONFIG_NAME).exists())
+    training_set = TrainingSet.of(recipe, data=data)
     recipe = _open_run(
-        recipe, data=data, run_dir=workplace.run_dir, backbone_dir=backbone_dir, resume=resume, accelerator=accelerator
+        recipe,
+        training_set=training_set,
+        run_dir=workplace.run_dir,
+        backbone_dir=backbone_dir,
+        resume=resume,
+        accelerator=accelerator,
     )
     torch.manual_seed(recipe.fit.seed)
     model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
-    labels = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
     if model.config.is_closed:
-        model.classes = tuple(labels)
-    texts = prepare_texts(model, labels)
+        model.classes = training_set.labels
+    texts = prepare_texts(model, training_set.labels)
     state = read_checkpoint(workplace.run_dir, model=model) if resume and has_checkpoint(workplace.run_dir) else None
     run = _Run(recipe, model, workplace, accelerator, texts, shard=shard)
     first_step = run.resume(state) if resume else 0
     # The first process decodes; the others then find its file.
     with accelerator.main_process_first():
-        clips = open_training_clips(recipe, data=data, cache_dir=workplace.cache_dir, num_workers=workplace.num_workers)
+        clips = open_training_clips(
+            recipe, training_set=training_set, cache_dir=workplace.cache_dir, num_workers=workplace.num_workers
+        )
     plan = BatchPlan(
         num_videos=len(clips),
         batch_size=recipe.fit.batch_size,
@@ -198,7 +205,7 @@ def _ignore(_: StepRecord) -> None:
     """Watch a process that shows nothing."""
 
 
-def count_classes(recipe: Recipe, *, data: VideoData) -> Recipe:
+def count_classes(recipe: Recipe, *, training_set: TrainingSet) -> Recipe:
     """Give a closed set of classes its size, that of the labels to be learned.
 
     Raises:
@@ -207,17 +214,23 @@ def count_classes(recipe: Recipe, *, data: VideoData) -> Recipe:
     side = recipe.model.side
     if side is None or not recipe.model.is_closed:
         return recipe
-    num_labels = len(learned_label_ids(recipe, data=data))
+    num_labels = len(training_set.labels)
     if side.num_classes not in (None, num_labels):
         raise SettingError(
-            f"num_classes is {side.num_classes}, but {recipe.train_split!r} of {data.directory} has videos of "
-            f"{num_labels} labels; train on all of the recipe's classes, or --set num_classes={num_labels}"
+            f"num_classes is {side.num_classes}, but {recipe.train_split!r} of {training_set.data.directory} has "
+            f"videos of {num_labels} labels; train on all of the recipe's classes, or --set num_classes={num_labels}"
         )
     return replace(recipe, model=replace(recipe.model, side=replace(side, num_classes=num_labels)))
 
 
 def _open_run(
-    recipe: Recipe, *, data: VideoData, run_dir: Path, backbone_dir: Path | None, resume: bool, accelerator: Accelerator
+    recipe: Recipe,
+    *,
+    training_set: TrainingSet,
+    run_dir: Path,
+    backbone_dir: Path | None,
+    resume: bool,
+    accelerator: Accelerator,
 ) -> Recipe:
     """Make or check the run's folder; returns the recipe with the sizes of the run's backbone."""
     source = run_dir / BACKBONE_NAME if resume else backbone_dir
@@ -225,15 +238,16 @@ def _open_run(
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
     if resume:
         read_config(run_dir / CONFIG_NAME, kind=Recipe)  # Before its backbone is missed: is this a run at all?
-    recipe = count_classes(replace(recipe, model=read_towers(source).configure(recipe.model)), data=data)
+    configured = replace(recipe, model=read_towers(source).configure(recipe.model))
+    recipe = count_classes(configured, training_set=training_set)
     if resume:
-        check_resumable(run_dir, recipe=recipe, data=data)
+        check_resumable(run_dir, recipe=recipe, data=training_set.data)
         return recipe
     # All processes look before the first one writes, so that all of them refuse.
     check_new(run_dir)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         copy_towers(source, run_dir)
-        start_run(run_dir, recipe=recipe, data=data)
+        start_run(run_dir, recipe=recipe, training_set=training_set)
     accelerator.wait_for_everyone()
     return recipe

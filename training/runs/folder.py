@@ -13,7 +13,7 @@ from typing import Any
 from service.contract.labels import Label
 from training.config.model import Recipe
 from training.data.annotations import LABELS_NAME, VideoData, label_rows
-from training.data.few_shot import learned_label_ids, select_training_videos
+from training.data.training_set import TrainingSet
 from training.errors import RunError
 from training.files.texts import render_json, render_rows, write_text
 from training.runs.checkpoint import CLASSES_NAME
@@ -37,22 +37,20 @@ def check_new(run_dir: Path) -> None:
         raise RunError(f"{run_dir} holds a run; continue it with --resume, or choose another folder")
 
 
-def start_run(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
+def start_run(run_dir: Path, *, recipe: Recipe, training_set: TrainingSet) -> None:
     """Make the folder of a new run; the config comes last and makes it one.
 
     Raises:
         RunError: a run is there already.
-        DataError: the data lacks what the recipe trains on.
     """
     check_new(run_dir)
-    described = describe_data(data, recipe=recipe)
+    described = describe_data(training_set, recipe=recipe)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_text(run_dir / ENVIRONMENT_NAME, text=render_json(describe_environment()))
     write_text(run_dir / DATA_NAME, text=render_json(described))
-    write_text(run_dir / LABELS_NAME, text=(data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
+    write_text(run_dir / LABELS_NAME, text=(training_set.data.directory / LABELS_NAME).read_text(encoding="utf-8-sig"))
     if recipe.model.is_closed:
-        classes = [data.labels[each] for each in learned_label_ids(recipe, data=data)]
-        write_text(run_dir / CLASSES_NAME, text=render_labels(classes))
+        write_text(run_dir / CLASSES_NAME, text=render_labels(training_set.labels))
     write_text(run_dir / METRICS_NAME, text="")
     write_text(run_dir / CONFIG_NAME, text=render_config(recipe))
 
@@ -81,15 +79,11 @@ def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
         raise RunError(f"{run_dir} was started on other data (digest {stored['digest']}, not {data.digest})")
 
 
-def describe_data(data: VideoData, *, recipe: Recipe) -> dict[str, Any]:
-    """Say which data a run saw: digest of its tables, number of labels, videos of each split, and those it drew.
-
-    Raises:
-        DataError: the data lacks what the recipe trains on.
-    """
+def describe_data(training_set: TrainingSet, *, recipe: Recipe) -> dict[str, Any]:
+    """Say which data a run saw: digest of its tables, number of labels, videos of each split, and those it drew."""
+    data = training_set.data
     splits = Counter(each.split for each in data.annotations)
-    videos = select_training_videos(recipe, data=data)
-    drawn = {} if recipe.num_shots is None else {DRAWN_KEY: [each.video for each in videos]}
+    drawn = {} if recipe.num_shots is None else {DRAWN_KEY: [each.video for each in training_set.annotations]}
     return {
         "name": data.name,
         "digest": data.digest,

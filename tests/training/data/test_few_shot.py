@@ -12,7 +12,8 @@ from tests.training.fine_tuned import FINE_TUNING
 from tests.training.tiny import RECIPE
 from training.data.annotations import Annotation, VideoData
 from training.data.dataset import Draw, open_training_clips
-from training.data.few_shot import draw_shots, learned_label_ids, select_training_videos
+from training.data.few_shot import draw_shots
+from training.data.training_set import TrainingSet
 from training.errors import DataError
 from training.runs.folder import describe_data
 
@@ -57,18 +58,18 @@ def test_label_with_too_few_videos_is_named() -> None:
 
 
 def test_without_shots_the_whole_split_is_trained_on(data: VideoData) -> None:
-    assert [each.video for each in select_training_videos(RECIPE, data=data)] == [f"{n}.mp4" for n in range(9)]
+    assert [each.video for each in TrainingSet.of(RECIPE, data=data).annotations] == [f"{n}.mp4" for n in range(9)]
 
 
 def test_unknown_training_split_lists_the_known_ones(data: VideoData) -> None:
     with pytest.raises(DataError, match=r"split is 'dev', but .* has novel, test, train, val; choose one of these"):
-        select_training_videos(replace(RECIPE, train_split="dev"), data=data)
+        TrainingSet.of(replace(RECIPE, train_split="dev"), data=data)
 
 
 def test_run_says_which_videos_it_drew(data: VideoData) -> None:
     recipe = replace(RECIPE, num_shots=2)
-    drawn = select_training_videos(recipe, data=data)
-    assert describe_data(data, recipe=recipe) == {
+    drawn = TrainingSet.of(recipe, data=data).annotations
+    assert describe_data(TrainingSet.of(recipe, data=data), recipe=recipe) == {
         "name": "data", "digest": data.digest, "num_labels": 3,
         "num_videos": {"novel": 3, "test": 3, "train": 9, "val": 3},
         "training_videos": [each.video for each in drawn],
@@ -79,21 +80,22 @@ def test_run_says_which_videos_it_drew(data: VideoData) -> None:
 def test_clips_of_each_draw_are_those_of_its_videos(data: VideoData, tmp_path: Path) -> None:
     for num_shots in (1, 2):
         recipe = replace(RECIPE, num_shots=num_shots, augment=replace(RECIPE.augment, flip_probability=0.0))
-        clips = open_training_clips(recipe, data=data, cache_dir=tmp_path, num_workers=1)
-        expected = [each.label_id for each in select_training_videos(recipe, data=data)]
+        drawn = TrainingSet.of(recipe, data=data)
+        clips = open_training_clips(recipe, training_set=drawn, cache_dir=tmp_path, num_workers=1)
+        expected = [each.label_id for each in drawn.annotations]
         assert [clips[Draw(epoch=0, index=index)].label_id for index in range(len(clips))] == expected
     assert len(list(tmp_path.glob("*.frames"))) == 2
 
 
 def test_loss_over_all_labels_learns_those_with_videos(data: VideoData) -> None:
     base = replace(data, annotations=tuple(each for each in data.annotations if each.label_id != 1))
-    assert learned_label_ids(FINE_TUNING, data=base) == (0, 2)
-    assert learned_label_ids(RECIPE, data=base) == (0, 1, 2)
+    assert TrainingSet.of(FINE_TUNING, data=base).label_ids == (0, 2)
+    assert TrainingSet.of(RECIPE, data=base).label_ids == (0, 1, 2)
 
 
 def test_clips_number_their_labels_among_those_that_are_learned(data: VideoData, tmp_path: Path) -> None:
     base = replace(data, annotations=tuple(each for each in data.annotations if each.label_id != 1))
     still = replace(FINE_TUNING, augment=replace(FINE_TUNING.augment, flip_probability=1.0))
-    clips = open_training_clips(still, data=base, cache_dir=tmp_path, num_workers=1)
+    clips = open_training_clips(still, training_set=TrainingSet.of(still, data=base), cache_dir=tmp_path, num_workers=1)
     # "circle moving left" has its mirror among the labels, but without videos, so that it is not mirrored.
     assert [clips[Draw(0, index)].label_id for index in range(len(clips))] == [0, 1] * 3

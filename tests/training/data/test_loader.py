@@ -16,6 +16,7 @@ from training.data.annotations import VideoData
 from training.data.dataset import Draw, TrainingClips, open_training_clips
 from training.data.frames import DecodedFrames
 from training.data.loader import BatchPlan, build_loader
+from training.data.training_set import TrainingSet
 from training.errors import DataError
 
 SAMPLING = Sampling(rule="segment_centres", num_frames=4)
@@ -26,7 +27,7 @@ PLAN = BatchPlan(num_videos=9, batch_size=4, num_epochs=3, seed=5)
 
 def open_clips(data: VideoData, cache: Path, recipe: Recipe = RECIPE) -> TrainingClips:
     recipe = replace(recipe, model=replace(recipe.model))
-    return open_training_clips(recipe, data=data, cache_dir=cache, num_workers=1)
+    return open_training_clips(recipe, training_set=TrainingSet.of(recipe, data=data), cache_dir=cache, num_workers=1)
 
 
 def test_epoch_draws_no_video_twice() -> None:

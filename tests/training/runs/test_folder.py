@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.training.tiny import LABELS, RECIPE
 from training.data.annotations import VideoData
+from training.data.training_set import TrainingSet
 from training.runs.curves import StepRecord, append_record, draw_curves, drop_records_after, read_records
 from training.runs.environment import describe_environment, read_git_commit
 from training.runs.folder import start_run
@@ -19,7 +20,7 @@ FIRST = StepRecord(
 
 
 def test_new_run_says_what_it_is_made_from(data: VideoData, tmp_path: Path) -> None:
-    start_run(tmp_path, recipe=RECIPE, data=data)
+    start_run(tmp_path, recipe=RECIPE, training_set=TrainingSet.of(RECIPE, data=data))
     described = json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))
     splits = {"novel": 3, "test": 3, "train": 9, "val": 3}
     assert described == {"name": "data", "digest": data.digest, "num_labels": 3, "num_videos": splits}
@@ -31,7 +32,7 @@ def test_new_run_says_what_it_is_made_from(data: VideoData, tmp_path: Path) -> N
 
 
 def test_records_after_the_checkpoint_are_dropped(data: VideoData, tmp_path: Path) -> None:
-    start_run(tmp_path, recipe=RECIPE, data=data)
+    start_run(tmp_path, recipe=RECIPE, training_set=TrainingSet.of(RECIPE, data=data))
     records = [replace(FIRST, step=step) for step in (1, 2, 3)]
     for record in records:
         append_record(tmp_path, record)
@@ -40,7 +41,7 @@ def test_records_after_the_checkpoint_are_dropped(data: VideoData, tmp_path: Pat
 
 
 def test_curves_are_drawn_with_and_without_chinese(data: VideoData, tmp_path: Path) -> None:
-    start_run(tmp_path, recipe=RECIPE, data=data)
+    start_run(tmp_path, recipe=RECIPE, training_set=TrainingSet.of(RECIPE, data=data))
     for loss_zh in (None, 1.0):
         append_record(tmp_path, replace(FIRST, loss_zh=loss_zh))
         draw_curves(tmp_path)

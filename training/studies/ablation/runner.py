@@ -14,6 +14,7 @@ from pathlib import Path
 
 from training.config.model import Recipe
 from training.data.dataset import open_training_clips
+from training.data.training_set import TrainingSet
 from training.errors import RunError
 from training.evaluation.composite import evaluate_protocol
 from training.evaluation.evaluate import EVALUATION_NAME, Settings
@@ -76,7 +77,8 @@ def evaluation_path(ablation: Ablation, run: PlannedRun) -> Path:
 
 def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Display, position: int) -> str:
     """Do what is left of one run; returns what there is to say of it."""
-    recipe = count_classes(run.recipe(ablation.recipe), data=ablation.data)
+    recipe = run.recipe(ablation.recipe)
+    recipe = count_classes(recipe, training_set=TrainingSet.of(recipe, data=ablation.data))
     if evaluation_path(ablation, run).is_file():
         check_resumable(run.directory, recipe=recipe, data=ablation.data)
         return "was done before"
@@ -133,7 +135,7 @@ def _start_untrained(ablation: Ablation, run: PlannedRun, *, recipe: Recipe) -> 
     shutil.rmtree(run.directory, ignore_errors=True)
     _link_backbone(ablation, run)
     copy_backbone(ablation.backbone_dir, run.directory)
-    start_run(run.directory, recipe=recipe, data=ablation.data)
+    start_run(run.directory, recipe=recipe, training_set=TrainingSet.of(recipe, data=ablation.data))
 
 
 def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:
@@ -148,7 +150,12 @@ def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:
 def _store_frames(ablation: Ablation, recipe: Recipe, *, means: Means) -> None:
     """Decode the training videos, if no run did yet, while other processes wait rather than do the same."""
     with waiting_lock(means.cache_dir / LOCK_NAME):
-        open_training_clips(recipe, data=ablation.data, cache_dir=means.cache_dir, num_workers=means.num_workers)
+        open_training_clips(
+            recipe,
+            training_set=TrainingSet.of(recipe, data=ablation.data),
+            cache_dir=means.cache_dir,
+            num_workers=means.num_workers,
+        )
 
 
 def _keep_failure(run: PlannedRun, error: Exception) -> None:
