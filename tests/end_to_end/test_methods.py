@@ -17,12 +17,13 @@ from tests.training.tiny import write_tiny_backbone
 from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.data.motion_shapes import VideoFormat, draw_scene, motion_shapes_labels, render_video
-from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate, load_protocol_model
+from training.evaluation.evaluate import Settings, evaluate, load_protocol_model
 from training.evaluation.protocols import PROTOCOLS, Protocol
 from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
 from training.fitting.fit import Workplace, fit
 from training.models.video_clip import VideoCLIP
+from training.runs.run import EVALUATION_NAME, open_run
 
 pytestmark = pytest.mark.slow
 # The first run, which is prompted and whose frozen CLIP is served too.
@@ -108,8 +109,8 @@ def served(world: World, request: pytest.FixtureRequest) -> Iterator[Served]:
     name: str = request.param
     protocol = OPEN.for_model("vanilla") if name == VANILLA else OPEN
     run_dir = world.fit(FULL if name == VANILLA else name)
-    evaluate(run_dir, data=world.data, protocol=protocol, settings=Settings(num_workers=1))
-    model = load_protocol_model(run_dir, protocol=protocol).cpu()
+    evaluate(open_run(run_dir), data=world.data, protocol=protocol, settings=Settings(num_workers=1))
+    model = load_protocol_model(open_run(run_dir), protocol=protocol).cpu()
     bundle = export(model, run_dir, world.folder / "bundles" / name.replace(" ", "_"), data=world.data)
     with run_server(bundle, log=world.folder / f"{name}.log", settings=SETTINGS) as client:
         yield Served(client, bundle, model, read_rankings(run_dir, protocol=protocol), world.data)
@@ -121,8 +122,8 @@ def export(model: VideoCLIP, run_dir: Path, out: Path, *, data: VideoData) -> Pa
         out,
         name=out.name,
         label_sets={data.name: data.labels},
-        fusion=choose_fusion(run_dir, has_chinese=model.chinese is not None),
-        provenance=describe_provenance(run_dir),
+        fusion=choose_fusion(open_run(run_dir), has_chinese=model.chinese is not None),
+        provenance=describe_provenance(open_run(run_dir)),
     )
 
 

@@ -21,6 +21,7 @@ from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.evaluation.evaluate import Settings, evaluate
 from training.fitting.fit import Workplace, fit
+from training.runs.run import open_run
 
 pytestmark = pytest.mark.slow
 CLOSED, FUSED = "closed", "fused"
@@ -68,7 +69,7 @@ def served(folder: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
         resume=False,
         begin=lambda _: ignore,
     )
-    evaluate(run_dir, data=data, protocol=OPEN, settings=Settings(num_workers=1))
+    evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=Settings(num_workers=1))
     call("export", str(run_dir), "--out", str(bundle))
     with run_server(bundle, log=folder / f"{name}.log", settings=SETTINGS) as client:
         yield Served(name, client, bundle, run_dir, data)
@@ -108,7 +109,7 @@ def test_http_answers_as_the_evaluator_did(served: Served) -> None:
 
 def test_views_are_averaged_as_the_evaluator_did(served: Served) -> None:
     settings = Settings(num_workers=1, plan=Settings().plan.parse("2x3"))
-    evaluate(served.run_dir, data=served.data, protocol=replace(OPEN, name="six_views"), settings=settings)
+    evaluate(open_run(served.run_dir), data=served.data, protocol=replace(OPEN, name="six_views"), settings=settings)
     for expected in read_rankings(served.run_dir, protocol=replace(OPEN, name="six_views"))[:2]:
         assert_same(ask(served, expected["video"], views="2x3").json(), expected)
 

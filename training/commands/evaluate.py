@@ -12,10 +12,11 @@ from training.commands.options import WorkersOption, clear_errors
 from training.data.annotations import VideoData, read_video_data
 from training.errors import SettingError
 from training.evaluation.composite import evaluate_protocol, evaluate_transfer
-from training.evaluation.evaluate import EVALUATION_NAME, Settings, load_protocol_model
+from training.evaluation.evaluate import Settings, load_protocol_model
 from training.evaluation.protocols import PROTOCOLS, ZERO_SHOT, Protocol
 from training.export.provenance import choose_fusion
 from training.processes.ranks import read_rank
+from training.runs.run import Run, open_run
 
 
 def evaluate_command(  # noqa: PLR0913 - each argument is an option
@@ -42,20 +43,21 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
         settings = Settings(
             plan=ViewPlan.parse(views), fusion_lambda=fusion_lambda, select_on=select_on, num_workers=workers
         )
+        opened = open_run(run)
         if protocol == ZERO_SHOT:
             evaluate_transfer(
-                run,
+                opened,
                 data_sets=[read_video_data(folder) for folder in data],
                 splits=split or [chosen.split],
                 protocol=chosen,
-                settings=_settle_fusion(run, protocol=chosen, settings=settings),
+                settings=_settle_fusion(opened, protocol=chosen, settings=settings),
             )
         else:
             evaluate_protocol(
-                run, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen, settings=settings
+                opened, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen, settings=settings
             )
         if read_rank() == 0:
-            console.print(Markdown((run / EVALUATION_NAME / f"{chosen.name}.md").read_text(encoding="utf-8")))
+            console.print(Markdown((opened.evaluation / f"{chosen.name}.md").read_text(encoding="utf-8")))
 
 
 def find_protocol(name: str, *, vanilla: bool) -> Protocol:
@@ -72,7 +74,7 @@ def find_protocol(name: str, *, vanilla: bool) -> Protocol:
     return protocol.for_model("vanilla") if vanilla else protocol
 
 
-def _settle_fusion(run: Path, *, protocol: Protocol, settings: Settings) -> Settings:
+def _settle_fusion(run: Run, *, protocol: Protocol, settings: Settings) -> Settings:
     """Take the weight of English that the run has, so that none is chosen on foreign videos."""
     if settings.fusion_lambda is not None:
         return settings

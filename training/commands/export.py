@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from service.contract.labels import read_label_file
 from service.contract.layout import GraphFormat
 from training.commands.options import clear_errors
-from training.data.annotations import LABELS_NAME
 from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
 from training.export.verify import verify_bundle
-from training.runs.checkpoint import load_model
+from training.runs.run import load_model, open_run
 
 
 def export_command(
@@ -24,15 +22,16 @@ def export_command(
 ) -> None:
     """Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes."""
     with clear_errors():
-        model, provenance = load_model(run).cpu(), describe_provenance(run)
+        opened = open_run(run)
+        model, provenance = opened.load_model().cpu(), describe_provenance(opened)
         # Classes stand in the manifest, and a closed vocabulary compares them with no text.
-        label_sets = {} if model.classes else {provenance.training_data["name"]: read_label_file(run / LABELS_NAME)}
+        label_sets = {} if model.classes else {provenance.training_data["name"]: opened.read_labels()}
         export_bundle(
             model,
             out,
             name=name or out.resolve().name,
             label_sets=label_sets,
-            fusion=choose_fusion(run, has_chinese=model.chinese is not None),
+            fusion=choose_fusion(opened, has_chinese=model.chinese is not None),
             provenance=provenance,
             format=graph_format,
         )

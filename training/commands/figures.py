@@ -10,6 +10,7 @@ from rich.markup import escape
 from training.commands.options import DataOption, WorkersOption, clear_errors
 from training.data.annotations import read_video_data
 from training.evaluation.figures.study import FigureSettings
+from training.runs.run import open_run
 
 
 def figures_command(
@@ -32,7 +33,9 @@ def figures_command(
 
     with clear_errors() as console:
         settings = FigureSettings(split=split, select_on=select_on, num_videos=videos, num_workers=workers)
-        drawn = draw_figures(run, data=read_video_data(data), settings=settings, out=out or run / FIGURES_NAME)
+        drawn = draw_figures(
+            open_run(run), data=read_video_data(data), settings=settings, out=out or run / FIGURES_NAME
+        )
         for line in drawn.left_out:
             Console(stderr=True).print(f"left out: {escape(line)}", soft_wrap=True, highlight=False)
         for picture in drawn.pictures:

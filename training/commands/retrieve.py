@@ -11,6 +11,7 @@ from training.commands.options import WorkersOption, clear_errors
 from training.data.captions import read_captioned_videos
 from training.errors import DataError
 from training.evaluation.retrieval import evaluate_retrieval, render_retrieval
+from training.runs.run import open_run
 
 _CAPTION_FILES = ("captions.json", "captions.csv")
 
@@ -34,7 +35,7 @@ def retrieve_command(
     with clear_errors() as console:
         captioned = read_captioned_videos(captions or _find_captions(data), directory=data, split=split)
         report = evaluate_retrieval(
-            run,
+            open_run(run),
             captioned=captioned,
             model="vanilla" if vanilla else "run",
             plan=ViewPlan.parse(views),

@@ -33,7 +33,7 @@ from training.demo.towers import (
     train_demo_towers,
 )
 from training.errors import RunError
-from training.evaluation.evaluate import EVALUATION_NAME, Settings, evaluate
+from training.evaluation.evaluate import Settings, evaluate
 from training.evaluation.protocols import PROTOCOLS
 from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
@@ -43,7 +43,8 @@ from training.fitting.fit import Workplace, fit
 from training.fitting.progress import show_fit
 from training.recipes.demo import demo, demo_miniature
 from training.runs.backbone import write_backbone
-from training.runs.checkpoint import CHECKPOINT_NAME, load_model
+from training.runs.checkpoint import CHECKPOINT_NAME
+from training.runs.run import EVALUATION_NAME, Run, load_model, open_run
 
 LABEL_SET = "motion_shapes"
 _PROTOCOLS = ("open_vocabulary", "novel_compositions", "frozen_baseline")
@@ -184,32 +185,32 @@ def _evaluate(work: Path, *, num_workers: int, console: Console) -> None:
         path = _run_dir(work) / EVALUATION_NAME / f"{protocol.name}.md"
         if not path.exists():
             settings = Settings(num_workers=num_workers)
-            evaluate(_run_dir(work), data=_data(work), protocol=protocol, settings=settings)
+            evaluate(open_run(_run_dir(work)), data=_data(work), protocol=protocol, settings=settings)
         console.print(Markdown(path.read_text(encoding="utf-8")))
 
 
 def _export(work: Path, *, out: Path) -> None:
-    run_dir = _run_dir(work)
-    if _is_exported(run_dir, out=out):
+    run = open_run(_run_dir(work))
+    if _is_exported(run, out=out):
         return
-    model = load_model(run_dir).cpu()
+    model = run.load_model().cpu()
     export_bundle(
         model,
         out,
         name=out.resolve().name,
         label_sets={LABEL_SET: _data(work).labels},
-        fusion=choose_fusion(run_dir, has_chinese=True),
-        provenance=describe_provenance(run_dir),
+        fusion=choose_fusion(run, has_chinese=True),
+        provenance=describe_provenance(run),
     )
 
 
-def _is_exported(run_dir: Path, *, out: Path) -> bool:
+def _is_exported(run: Run, *, out: Path) -> bool:
     """Whether a bundle says that it comes from this run; whether that is true, `verify` finds out."""
     try:
         found = open_bundle(out).manifest.provenance
     except BundleError:
         return False
-    expected = describe_provenance(run_dir)
+    expected = describe_provenance(run)
     return found.model_copy(update={"package_versions": expected.package_versions}) == expected
 
 

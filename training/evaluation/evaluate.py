@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
-from training.config.model import ModelConfig, Recipe
+from training.config.model import ModelConfig
 from training.data.annotations import VideoData
 from training.data.splits import opposite_label_ids
 from training.errors import SettingError
@@ -34,12 +33,9 @@ from training.evaluation.protocols import (
 from training.evaluation.report import Report, rank_videos, write_report
 from training.models.video_clip import VideoCLIP
 from training.processes.ranks import join_launch, team_of
-from training.runs.backbone import BACKBONE_NAME, read_backbone
-from training.runs.checkpoint import load_model
-from training.runs.configs import CONFIG_NAME, read_config
 from training.runs.environment import describe_environment, read_peak_memory
+from training.runs.run import Run
 
-EVALUATION_NAME = "evaluation"
 NUM_RANKED = 10
 
 
@@ -57,7 +53,7 @@ class Settings:
     num_workers: int = 2
 
 
-def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings) -> Report:
+def evaluate(run: Run, *, data: VideoData, protocol: Protocol, settings: Settings) -> Report:
     """Evaluate a run and write the report and the rankings into its folder.
 
     The processes of a launch share the videos. Each scores all of them; the main one writes, with its own memory.
@@ -66,19 +62,18 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
         SettingError: lambda would be chosen on the split that is reported or on one without videos, or lies outside
             [0, 1]; the vocabulary is closed, and lambda is given or a label of the split is no class; or the launcher
             is of no use, see ``ranks.join_launch``.
-        RunError: the folder is not a run.
+        RunError: the run's weights are not those of its config.
         DataError: the data lacks a split, or a video does not decode.
     """
     started = time.perf_counter()
     team = team_of(join_launch())
-    directory = run_dir / EVALUATION_NAME
-    model = load_protocol_model(run_dir, protocol=protocol)
+    model = load_protocol_model(run, protocol=protocol)
     embed = partial(
         embed_split,
         model,
         data=data,
         plan=settings.plan,
-        cache_dir=directory / "features",
+        cache_dir=run.features,
         num_workers=settings.num_workers,
         team=team,
     )
@@ -88,11 +83,11 @@ def evaluate(run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Se
     else:
         check_settings(settings, protocol)
         scored = _compare_split(embed, model, data=data, protocol=protocol, settings=settings)
-    report = _describe(run_dir, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
+    report = _describe(run, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
     report = replace(report, seconds=round(time.perf_counter() - started, 1), peak_memory_bytes=read_peak_memory())
     if team.is_main:
         rankings = rank_videos(scored.scores, scored.embedded, labels=scored.labels, top_k=NUM_RANKED)
-        write_report(directory / protocol.folder, report, rankings=rankings)
+        write_report(run.evaluation / protocol.folder, report, rankings=rankings)
     return report
 
 
@@ -111,19 +106,19 @@ def check_settings(settings: Settings, protocol: Protocol) -> None:
         raise SettingError(f"lambda is {settings.fusion_lambda}; it must be between 0 (Chinese) and 1 (English)")
 
 
-def load_protocol_model(run_dir: Path, *, protocol: Protocol) -> VideoCLIP:
+def load_protocol_model(run: Run, *, protocol: Protocol) -> VideoCLIP:
     """Load the model that a protocol measures: the run's, or the CLIP that the run started from.
 
     Raises:
-        RunError: the folder is not a run.
+        RunError: the weights are not those of the run's config.
     """
     if protocol.model == "run":
-        model = load_model(run_dir)
+        model = run.load_model()
     else:
-        config = read_config(run_dir / CONFIG_NAME, kind=Recipe).model.without_adapters()
+        config = run.recipe.model.without_adapters()
         if protocol.model == "vanilla":
             config = replace(config, template_en=BARE_TEMPLATE)
-        model = read_backbone(run_dir / BACKBONE_NAME).build(config).eval()
+        model = run.read_backbone().build(config).eval()
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -169,10 +164,10 @@ def _fusion(
 
 
 def _describe(
-    run_dir: Path, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, scored: ScoredSplit
+    run: Run, *, data: VideoData, protocol: Protocol, settings: Settings, model: VideoCLIP, scored: ScoredSplit
 ) -> Report:
     """State figures and circumstances of an evaluation; its time and memory are not known yet."""
-    recipe, config = read_config(run_dir / CONFIG_NAME, kind=Recipe), model.config
+    recipe, config = run.recipe, model.config
     return Report(
         protocol=protocol.name,
         model=protocol.model,

@@ -13,18 +13,18 @@ from service.contract.labels import Label
 from service.contract.manifest import Lambda
 from service.contract.scoring import LabelBank, score_labels
 from service.contract.views import ViewPlan
-from training.config.model import ModelConfig, Recipe
+from training.config.model import ModelConfig
 from training.data.captions import CaptionedVideos
 from training.errors import DataError
 from training.evaluation.classes import require_open_vocabulary
 from training.evaluation.embed import embed_videos
-from training.evaluation.evaluate import EVALUATION_NAME, load_protocol_model
+from training.evaluation.evaluate import load_protocol_model
 from training.evaluation.metrics import retrieval_ranks
 from training.evaluation.protocols import BARE_TEMPLATE, Measured, Protocol
 from training.files.texts import render_json, write_text
 from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
-from training.runs.configs import CONFIG_NAME, read_config
+from training.runs.run import Run
 
 RETRIEVAL_NAME = "retrieval"
 
@@ -63,7 +63,7 @@ class RetrievalReport:
 
 
 def evaluate_retrieval(
-    run_dir: Path, *, captioned: CaptionedVideos, model: Measured, plan: ViewPlan, num_workers: int
+    run: Run, *, captioned: CaptionedVideos, model: Measured, plan: ViewPlan, num_workers: int
 ) -> RetrievalReport:
     """Measure retrieval by a run's model, or by its frozen CLIP, and write the report into the run's folder.
 
@@ -72,17 +72,16 @@ def evaluate_retrieval(
         RunError: the folder is not a run.
         DataError: the captions are in a language that the model lacks, or a video does not decode.
     """
-    video_clip = load_protocol_model(run_dir, protocol=Protocol(RETRIEVAL_NAME, "", model))
+    video_clip = load_protocol_model(run, protocol=Protocol(RETRIEVAL_NAME, "", model))
     require_open_vocabulary(
         video_clip.config, measured=model, asked=f"retrieval asks for {len(captioned.captions)} captions"
     )
     bank = _embed_captions(video_clip, captioned)
-    cache_dir = run_dir / EVALUATION_NAME / "features"
     features = embed_videos(
-        video_clip, videos=captioned.videos, plan=plan, cache_dir=cache_dir, num_workers=num_workers
+        video_clip, videos=captioned.videos, plan=plan, cache_dir=run.features, num_workers=num_workers
     )
     score = score_captions(features, bank, config=video_clip.config)
-    recipe, video_ids = read_config(run_dir / CONFIG_NAME, kind=Recipe), np.arange(len(captioned.videos))
+    recipe, video_ids = run.recipe, np.arange(len(captioned.videos))
     report = RetrievalReport(
         data=captioned.name,
         language=captioned.language,
@@ -96,7 +95,7 @@ def evaluate_retrieval(
         text_to_video=RankFigures.of(retrieval_ranks(score.T, query_ids=captioned.video_ids, item_ids=video_ids)),
         video_to_text=RankFigures.of(retrieval_ranks(score, query_ids=video_ids, item_ids=captioned.video_ids)),
     )
-    _write(report_path(run_dir, data=captioned.name, model=model), report)
+    _write(report_path(run, data=captioned.name, model=model), report)
     return report
 
 
@@ -114,9 +113,9 @@ def score_captions(
     return np.stack(rows)
 
 
-def report_path(run_dir: Path, *, data: str, model: Measured) -> Path:
+def report_path(run: Run, *, data: str, model: Measured) -> Path:
     """Where a report lies, without its suffix; the figures of other data and models stay beside it."""
-    return run_dir / EVALUATION_NAME / RETRIEVAL_NAME / (data if model == "run" else f"{model}_{data}")
+    return run.evaluation / RETRIEVAL_NAME / (data if model == "run" else f"{model}_{data}")
 
 
 def render_retrieval(report: RetrievalReport) -> str:

@@ -1,46 +1,40 @@
 """What a bundle's manifest says of the run it comes from, read from the run's folder."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from service.contract.manifest import Lambda, Metric, Provenance
 from training.config.model import Recipe
-from training.evaluation.evaluate import EVALUATION_NAME
 from training.evaluation.protocols import UNTUNED_LAMBDA
 from training.evaluation.summary import PARTS_KEY
 from training.importers.origin import read_origins
-from training.runs.backbone import BACKBONE_NAME
 from training.runs.bridge import BRIDGE_NAME
-from training.runs.configs import CONFIG_NAME, read_config
-from training.runs.folder import DATA_NAME, DRAWN_KEY, ENVIRONMENT_NAME
+from training.runs.folder import DRAWN_KEY
+from training.runs.run import Run
 
 
-def describe_provenance(run_dir: Path) -> Provenance:
+def describe_provenance(run: Run) -> Provenance:
     """Describe a run: recipe, data, and the figures of every evaluation in its folder.
 
     Names of drawn videos stay in the run; the recipe's shots and seed draw them again. Where the run began with the
     towers of another run, ``bridge`` names that run's recipe and data.
 
-    Raises:
-        RunError: the folder is not a run.
     """
-    recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
-    environment, data = _read(run_dir / ENVIRONMENT_NAME), _read(run_dir / DATA_NAME)
+    recipe = run.recipe
     return Provenance(
         recipe=recipe.name,
         config=TypeAdapter(Recipe).dump_python(recipe, mode="json"),
-        training_data={**_without_draw(data), **_describe_bridge(run_dir)},
-        metrics=tuple(metric for report in _read_reports(run_dir) for metric in _list_metrics(report)),
-        package_versions=environment["package_versions"],
-        git_commit=environment["git_commit"],
-        licences={name: origin.licence for name, origin in read_origins(run_dir / BACKBONE_NAME).items()},
+        training_data={**_without_draw(run.data), **_describe_bridge(run)},
+        metrics=tuple(metric for report in run.read_reports() for metric in _list_metrics(report)),
+        package_versions=run.environment["package_versions"],
+        git_commit=run.environment["git_commit"],
+        licences={name: origin.licence for name, origin in read_origins(run.backbone_dir).items()},
     )
 
 
-def choose_fusion(run_dir: Path, *, has_chinese: bool) -> Lambda:
+def choose_fusion(run: Run, *, has_chinese: bool) -> Lambda:
     """Take the weight of English that an evaluation of the run's own model chose, or one half without any.
 
     A transfer to other data chooses none.
@@ -48,27 +42,21 @@ def choose_fusion(run_dir: Path, *, has_chinese: bool) -> Lambda:
     if not has_chinese:
         return Lambda(value=1.0, chosen="no Chinese branch")
     chosen = [
-        report["fusion"]
-        for report in _read_reports(run_dir)
-        if report["model"] == "run" and report.get("rule") != "mean"
+        report["fusion"] for report in run.read_reports() if report["model"] == "run" and report.get("rule") != "mean"
     ]
     return Lambda(**chosen[0]) if chosen else Lambda(value=UNTUNED_LAMBDA, chosen="not tuned")
 
 
-def _describe_bridge(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / BACKBONE_NAME / BRIDGE_NAME
+def _describe_bridge(run: Run) -> dict[str, Any]:
+    path = run.backbone_dir / BRIDGE_NAME
     if not path.is_file():
         return {}
-    origin = _read(path)
+    origin: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return {"bridge": {"recipe": origin["recipe"]["name"], **_without_draw(origin["training_data"])}}
 
 
 def _without_draw(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key != DRAWN_KEY}
-
-
-def _read_reports(run_dir: Path) -> list[dict[str, Any]]:
-    return [_read(path) for path in sorted((run_dir / EVALUATION_NAME).glob("*.json"))]
 
 
 def _list_metrics(report: dict[str, Any]) -> list[Metric]:
@@ -82,8 +70,3 @@ def _list_metrics(report: dict[str, Any]) -> list[Metric]:
         for kind in ("top1", "top5", "pairs")
         if own[kind] is not None
     ]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values

@@ -27,10 +27,11 @@ from training.processes.ranks import join_launch
 from training.processes.sharding import check_shardable, gather, gather_moments, spread_moments
 from training.runs.backbone import BACKBONE_NAME, read_backbone
 from training.runs.bridge import copy_towers, read_towers
-from training.runs.checkpoint import has_checkpoint, load_model, read_checkpoint, write_checkpoint
-from training.runs.configs import CONFIG_NAME, read_config
+from training.runs.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
+from training.runs.configs import CONFIG_NAME
 from training.runs.curves import StepRecord, append_record, draw_curves, drop_records_after
-from training.runs.folder import check_new, check_resumable, start_run
+from training.runs.folder import check_new, start_run
+from training.runs.run import check_resumable, load_model, open_run
 from training.runs.tensors import adapter_state
 
 Observe = Callable[[StepRecord], None]
@@ -237,7 +238,7 @@ def _open_run(
     if source is None:
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
     if resume:
-        read_config(run_dir / CONFIG_NAME, kind=Recipe)  # Before its backbone is missed: is this a run at all?
+        open_run(run_dir)  # Before its backbone is missed: is this a run at all?
     configured = replace(recipe, model=read_towers(source).configure(recipe.model))
     recipe = count_classes(configured, training_set=training_set)
     if resume:

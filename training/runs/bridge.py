@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.config.model import Recipe
 from training.errors import RunError
 from training.files.texts import render_json, write_text
 from training.models.video_clip import Tokenizers
@@ -26,9 +25,8 @@ from training.runs.backbone import (
     copy_backbone,
     read_backbone,
 )
-from training.runs.checkpoint import latest_checkpoint, load_model
-from training.runs.configs import CONFIG_NAME, read_config, render_config
-from training.runs.folder import DATA_NAME
+from training.runs.configs import render_config
+from training.runs.run import is_run, open_run
 
 BRIDGE_NAME = "bridge.json"
 
@@ -39,16 +37,16 @@ def read_towers(source: Path) -> Backbone:
     Raises:
         RunError: it is neither, or a file is missing or broken.
     """
-    if not (source / CONFIG_NAME).is_file():
+    if not is_run(source):
         return read_backbone(source)
-    method = read_config(source / CONFIG_NAME, kind=Recipe).model.method
+    run = open_run(source)
+    method = run.recipe.model.method
     if method != "vificlip":
         raise RunError(
             f"{source} is a run of {method}, but only one of vificlip has towers to go on from; give its "
             f"{BACKBONE_NAME} folder for the towers it started from"
         )
-    model = load_model(source)
-    own = read_backbone(source / BACKBONE_NAME)
+    model, own = run.load_model(), run.read_backbone()
     clip: dict[str, Tensor] = {f"visual.{name}": tensor for name, tensor in model.video.visual.state_dict().items()}
     clip |= model.english.state_dict()
     if model.logit_scale is not None:
@@ -63,7 +61,7 @@ def copy_towers(source: Path, run_dir: Path) -> None:
     Raises:
         RunError: the source is neither, or the run holds other towers.
     """
-    if not (source / CONFIG_NAME).is_file():
+    if not is_run(source):
         copy_backbone(source, run_dir)
         return
     with TemporaryDirectory() as scratch:
@@ -71,14 +69,14 @@ def copy_towers(source: Path, run_dir: Path) -> None:
 
 
 def _write_bridged(source: Path, target: Path) -> Path:
-    towers = read_towers(source)
+    run, towers = open_run(source), read_towers(source)
     target.mkdir()
     save_file({name: tensor.contiguous().cpu() for name, tensor in towers.clip.items()}, target / CLIP_NAME)
-    shutil.copyfile(source / BACKBONE_NAME / TOKENIZER_EN_NAME, target / TOKENIZER_EN_NAME)
+    shutil.copyfile(run.backbone_dir / TOKENIZER_EN_NAME, target / TOKENIZER_EN_NAME)
     origin = {
-        "recipe": json.loads((source / CONFIG_NAME).read_text(encoding="utf-8")),
-        "training_data": json.loads((source / DATA_NAME).read_text(encoding="utf-8")),
-        "step": int(latest_checkpoint(source).name),
+        "recipe": json.loads(render_config(run.recipe)),
+        "training_data": run.data,
+        "step": run.step,
     }
     write_text(target / BRIDGE_NAME, text=render_json(origin))
     write_text(target / SIZES_NAME, text=render_config(towers.config))

@@ -9,14 +9,9 @@ from typing import Any
 
 import torch
 
-from service.contract.errors import LabelError
-from service.contract.labels import Label, read_label_file
-from training.config.model import Recipe
 from training.errors import RunError
 from training.files.folders import begin_folder
 from training.models.video_clip import VideoCLIP
-from training.runs.backbone import BACKBONE_NAME, read_backbone
-from training.runs.configs import CONFIG_NAME, read_config
 from training.runs.tensors import Tensors, adapter_state, load_strictly, load_tensors, save_tensors
 
 CHECKPOINT_NAME = "checkpoint"
@@ -67,36 +62,6 @@ def read_checkpoint(run_dir: Path, *, model: VideoCLIP) -> dict[str, Any]:
     load_strictly(model, {**frozen, **tensors}, source=str(folder / _ADAPTERS))
     state: dict[str, Any] = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
     return state
-
-
-def load_model(run_dir: Path) -> VideoCLIP:
-    """Load a run's model for evaluation.
-
-    Raises:
-        RunError: the folder is not a run, or its weights are not those of its config.
-    """
-    recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
-    model = read_backbone(run_dir / BACKBONE_NAME).build(recipe.model)
-    read_checkpoint(run_dir, model=model)
-    model.adopt_temperature()
-    if recipe.model.is_closed and recipe.model.side is not None:
-        model.classes = read_classes(run_dir, num_classes=recipe.model.side.require_num_classes())
-    return model.eval()
-
-
-def read_classes(run_dir: Path, *, num_classes: int) -> tuple[Label, ...]:
-    """Read what the logits of a closed run stand for.
-
-    Raises:
-        RunError: the table is missing or broken, or has another number of classes.
-    """
-    try:
-        classes = read_label_file(run_dir / CLASSES_NAME)
-    except (OSError, LabelError) as error:
-        raise RunError(f"{run_dir} lacks the names of its classes: {error}") from error
-    if len(classes) != num_classes:
-        raise RunError(f"{run_dir / CLASSES_NAME} names {len(classes)} classes, but the run learned {num_classes}")
-    return classes
 
 
 def _list_checkpoints(run_dir: Path) -> list[Path]:

@@ -4,7 +4,6 @@ Layout: ``config.json``, ``environment.json``, ``data.json``, ``labels.csv``; ``
 classes is learned.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 
 from service.contract.labels import Label
 from training.config.model import Recipe
-from training.data.annotations import LABELS_NAME, VideoData, label_rows
+from training.data.annotations import LABELS_NAME, label_rows
 from training.data.training_set import TrainingSet
 from training.errors import RunError
 from training.files.texts import render_json, render_rows, write_text
 from training.runs.checkpoint import CLASSES_NAME
-from training.runs.configs import CONFIG_NAME, read_config, render_config
+from training.runs.configs import CONFIG_NAME, render_config
 from training.runs.curves import METRICS_NAME
 from training.runs.environment import describe_environment
 
@@ -58,25 +57,6 @@ def start_run(run_dir: Path, *, recipe: Recipe, training_set: TrainingSet) -> No
 def render_labels(labels: Sequence[Label]) -> str:
     """Render labels as a table ``id,en,zh``."""
     return render_rows(label_rows(labels))
-
-
-def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
-    """Check that a run was started with this recipe on this data.
-
-    Raises:
-        RunError: the folder holds no run, or one with another recipe or other data; every field that differs is named.
-    """
-    stored_recipe = read_config(run_dir / CONFIG_NAME, kind=Recipe)
-    if stored_recipe != recipe:
-        fields = list_differences(json.loads(render_config(stored_recipe)), json.loads(render_config(recipe)))
-        named = [f"{name} is {json.dumps(there)} there and {json.dumps(here)} here" for name, there, here in fields]
-        raise RunError(
-            f"{run_dir} was started with another recipe: {'; '.join(named)}. Resume it with the settings of its "
-            f"{CONFIG_NAME}"
-        )
-    stored = json.loads((run_dir / DATA_NAME).read_text(encoding="utf-8"))
-    if stored["digest"] != data.digest:
-        raise RunError(f"{run_dir} was started on other data (digest {stored['digest']}, not {data.digest})")
 
 
 def describe_data(training_set: TrainingSet, *, recipe: Recipe) -> dict[str, Any]:

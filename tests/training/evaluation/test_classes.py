@@ -26,7 +26,7 @@ from training.evaluation.retrieval import evaluate_retrieval
 from training.evaluation.summary import Summary
 from training.export.provenance import choose_fusion, describe_provenance
 from training.fitting.fit import Workplace, fit
-from training.runs.checkpoint import load_model
+from training.runs.run import load_model, open_run
 
 SETTINGS = Settings(num_workers=1)
 OPEN = PROTOCOLS["open_vocabulary"]
@@ -71,7 +71,7 @@ def base_run(
 
 
 def test_report_has_one_reading_and_no_lambda(run_dir: Path, data: VideoData) -> None:
-    report = evaluate(run_dir, data=data, protocol=OPEN, settings=SETTINGS)
+    report = evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=SETTINGS)
     [accuracy] = report.accuracies
     assert accuracy == Accuracy("classes", None, accuracy.top1, 1.0, accuracy.pairs)
     assert (report.vocabulary, report.num_labels, report.fusion, report.lambda_curve) == ("closed", 3, None, ())
@@ -80,7 +80,7 @@ def test_report_has_one_reading_and_no_lambda(run_dir: Path, data: VideoData) ->
 
 
 def test_report_for_people_speaks_of_classes_and_not_of_texts(run_dir: Path, data: VideoData) -> None:
-    lines = render_markdown(evaluate(run_dir, data=data, protocol=OPEN, settings=SETTINGS)).splitlines()
+    lines = render_markdown(evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=SETTINGS)).splitlines()
     assert lines[4].startswith("| classes |  | ")
     assert {"- vocabulary: closed", "- num labels: 3"} <= set(lines)
     assert [line for line in lines if "lambda" in line or "template" in line] == [lines[2]]
@@ -90,7 +90,7 @@ def test_report_for_people_speaks_of_classes_and_not_of_texts(run_dir: Path, dat
 def test_rankings_are_those_that_the_service_gives(
     run_dir: Path, data: VideoData, tmp_path: Path, plan: ViewPlan
 ) -> None:
-    evaluate(run_dir, data=data, protocol=OPEN, settings=replace(SETTINGS, plan=plan))
+    evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=replace(SETTINGS, plan=plan))
     lines = (run_dir / "evaluation" / "open_vocabulary.rankings.jsonl").read_text(encoding="utf-8").splitlines()
     embedded = embed_split(load_model(run_dir), data=data, split="test", plan=plan, cache_dir=tmp_path, num_workers=1)
     assert embedded.features.shape == (3, plan.num_views, 1, 3)
@@ -117,11 +117,11 @@ def test_videos_of_labels_outside_are_named(base_run: Path, halves: VideoData) -
         rf"its vocabulary is closed: name a split of its classes, or {ADVICE}"
     )
     with pytest.raises(SettingError, match=message):
-        evaluate(base_run, data=halves, protocol=PROTOCOLS["novel_compositions"], settings=SETTINGS)
+        evaluate(open_run(base_run), data=halves, protocol=PROTOCOLS["novel_compositions"], settings=SETTINGS)
 
 
 def test_classes_are_ranked_beside_labels_without_classes(base_run: Path, halves: VideoData) -> None:
-    report = evaluate(base_run, data=halves, protocol=OPEN, settings=SETTINGS)
+    report = evaluate(open_run(base_run), data=halves, protocol=OPEN, settings=SETTINGS)
     assert (report.num_labels, report.num_videos, report.accuracies[0].top5) == (2, 2, 1.0)
 
 
@@ -137,7 +137,7 @@ def test_lambda_is_refused(run_dir: Path, data: VideoData) -> None:
         "lambda is 0.5, but the run's vocabulary is closed: its classes are not compared with text; leave --lambda"
     )
     with pytest.raises(SettingError, match=message):
-        evaluate(run_dir, data=data, protocol=OPEN, settings=replace(SETTINGS, fusion_lambda=0.5))
+        evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=replace(SETTINGS, fusion_lambda=0.5))
 
 
 def test_novel_labels_are_refused_before_anything_is_embedded(base_run: Path, halves: VideoData) -> None:
@@ -146,12 +146,12 @@ def test_novel_labels_are_refused_before_anything_is_embedded(base_run: Path, ha
         f"this run is closed: {ADVICE}"
     )
     with pytest.raises(SettingError, match=message):
-        evaluate_protocol(base_run, data=halves, protocol=PROTOCOLS["base_to_novel"], settings=SETTINGS)
+        evaluate_protocol(open_run(base_run), data=halves, protocol=PROTOCOLS["base_to_novel"], settings=SETTINGS)
 
 
 def test_frozen_towers_of_a_closed_run_take_any_label(base_run: Path, halves: VideoData) -> None:
     protocol = PROTOCOLS["base_to_novel"].for_model("vanilla")
-    summary = evaluate_protocol(base_run, data=halves, protocol=protocol, settings=SETTINGS)
+    summary = evaluate_protocol(open_run(base_run), data=halves, protocol=protocol, settings=SETTINGS)
     assert isinstance(summary, Summary)
     assert [(part.vocabulary, part.num_labels) for part in summary.parts] == [("open", 2), ("open", 1)]
 
@@ -162,14 +162,14 @@ def test_transfer_is_refused(run_dir: Path, data: VideoData) -> None:
     )
     with pytest.raises(SettingError, match=message):
         evaluate_transfer(
-            run_dir, data_sets=[data], splits=["test"], protocol=PROTOCOLS["zero_shot"], settings=SETTINGS
+            open_run(run_dir), data_sets=[data], splits=["test"], protocol=PROTOCOLS["zero_shot"], settings=SETTINGS
         )
 
 
 def test_retrieval_is_refused(run_dir: Path, data: VideoData) -> None:
     captioned = CaptionedVideos("pairs", (data.directory / "0.mp4",), ("a", "b"), np.array([0, 0]), "en")
     with pytest.raises(SettingError, match=f"retrieval asks for 2 captions, but the vocabulary .* closed: {ADVICE}"):
-        evaluate_retrieval(run_dir, captioned=captioned, model="run", plan=ViewPlan(), num_workers=1)
+        evaluate_retrieval(open_run(run_dir), captioned=captioned, model="run", plan=ViewPlan(), num_workers=1)
 
 
 def test_features_of_another_stem_are_not_taken_for_its_own(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
@@ -179,15 +179,15 @@ def test_features_of_another_stem_are_not_taken_for_its_own(run_dir: Path, data:
     for padding in (1, 0, 1):
         changed = text.replace('"stem_padding": 1', f'"stem_padding": {padding}')
         (copy / "config.json").write_text(changed, encoding="utf-8")
-        evaluate(copy, data=data, protocol=OPEN, settings=SETTINGS)
+        evaluate(open_run(copy), data=data, protocol=OPEN, settings=SETTINGS)
     first, second = (np.load(path) for path in (copy / "evaluation" / "features").glob("*.npy"))
     assert not np.allclose(first, second)
 
 
 def test_manifest_tells_the_accuracy_of_classes(run_dir: Path, data: VideoData) -> None:
-    report = evaluate(run_dir, data=data, protocol=OPEN, settings=SETTINGS)
-    first = describe_provenance(run_dir).metrics[0]
+    report = evaluate(open_run(run_dir), data=data, protocol=OPEN, settings=SETTINGS)
+    first = describe_provenance(open_run(run_dir)).metrics[0]
     assert (first.name, first.value, first.protocol) == (
         "top1 (classes)", report.accuracies[0].top1, "open_vocabulary: split test, 3 videos, 1x1 views",
     )  # fmt: skip
-    assert choose_fusion(run_dir, has_chinese=False).value == 1.0
+    assert choose_fusion(open_run(run_dir), has_chinese=False).value == 1.0

@@ -17,6 +17,7 @@ from training.evaluation.report import Report
 from training.evaluation.summary import Summary, harmonic_mean, render_summary
 from training.export.provenance import choose_fusion, describe_provenance
 from training.fitting.fit import Workplace, fit
+from training.runs.run import open_run
 
 SETTINGS = Settings(num_workers=1)
 BASE_TO_NOVEL, ZERO_SHOT = PROTOCOLS["base_to_novel"], PROTOCOLS["zero_shot"]
@@ -49,7 +50,7 @@ def run_dir(
 
 
 def test_base_and_novel_are_scored_over_their_own_labels(run_dir: Path, halves: VideoData) -> None:
-    summary = evaluate_protocol(run_dir, data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
+    summary = evaluate_protocol(open_run(run_dir), data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
     assert isinstance(summary, Summary)
     base, novel = summary.parts
     assert [(part.protocol, part.split, part.num_labels, part.num_videos) for part in summary.parts] == [
@@ -64,22 +65,22 @@ def test_base_and_novel_are_scored_over_their_own_labels(run_dir: Path, halves: 
 
 
 def test_summary_stands_beside_its_parts_and_is_told_to_bundles(run_dir: Path, halves: VideoData) -> None:
-    summary = evaluate_protocol(run_dir, data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
+    summary = evaluate_protocol(open_run(run_dir), data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
     assert isinstance(summary, Summary)
     folder = run_dir / "evaluation"
     written = json.loads((folder / "base_to_novel.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(summary.to_json()))
     assert {path.name for path in (folder / "base_to_novel").glob("*.json")} == {"base.json", "novel.json"}
-    metrics = {metric.name: metric for metric in describe_provenance(run_dir).metrics}
+    metrics = {metric.name: metric for metric in describe_provenance(open_run(run_dir)).metrics}
     assert metrics["top1 (fused)"].protocol == (
         "base_to_novel: harmonic mean of 2 parts, split test and novel, 3 videos, 1x1 views"
     )
-    assert choose_fusion(run_dir, has_chinese=True) == summary.parts[0].fusion
+    assert choose_fusion(open_run(run_dir), has_chinese=True) == summary.parts[0].fusion
 
 
 def test_vanilla_reads_labels_in_no_sentence(run_dir: Path, halves: VideoData) -> None:
     protocol = BASE_TO_NOVEL.for_model("vanilla")
-    summary = evaluate_protocol(run_dir, data=halves, protocol=protocol, settings=SETTINGS)
+    summary = evaluate_protocol(open_run(run_dir), data=halves, protocol=protocol, settings=SETTINGS)
     assert isinstance(summary, Summary)
     assert [(part.template_en, part.aggregation, part.model) for part in summary.parts] == [
         ("{}", "mean", "vanilla")
@@ -89,8 +90,8 @@ def test_vanilla_reads_labels_in_no_sentence(run_dir: Path, halves: VideoData) -
 
 def test_protocol_of_one_part_is_evaluated_as_ever(run_dir: Path, halves: VideoData) -> None:
     settings = replace(SETTINGS, fusion_lambda=0.5)
-    report = evaluate_protocol(run_dir, data=halves, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
-    again = evaluate(run_dir, data=halves, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
+    report = evaluate_protocol(open_run(run_dir), data=halves, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
+    again = evaluate(open_run(run_dir), data=halves, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
     assert isinstance(report, Report)
     first, second = (replace(each, seconds=0.0, peak_memory_bytes=0) for each in (report, again))
     assert first == second
@@ -102,7 +103,7 @@ def test_labels_in_both_halves_are_refused(run_dir: Path, data: VideoData) -> No
         "moving left / 圆形向左移动, .*; a label belongs to one of them"
     )
     with pytest.raises(DataError, match=message):
-        evaluate_protocol(run_dir, data=data, protocol=BASE_TO_NOVEL, settings=SETTINGS)
+        evaluate_protocol(open_run(run_dir), data=data, protocol=BASE_TO_NOVEL, settings=SETTINGS)
 
 
 def test_novel_labels_that_were_trained_on_are_refused(run_dir: Path, data: VideoData) -> None:
@@ -113,19 +114,20 @@ def test_novel_labels_that_were_trained_on_are_refused(run_dir: Path, data: Vide
         "1 labels of the novel split 'novel' have videos in 'train', on which the run trained: waving / 挥手; train on "
         "base labels alone"
     )):  # fmt: skip
-        evaluate_protocol(run_dir, data=leaky, protocol=BASE_TO_NOVEL, settings=SETTINGS)
+        evaluate_protocol(open_run(run_dir), data=leaky, protocol=BASE_TO_NOVEL, settings=SETTINGS)
 
 
 def test_lambda_is_never_chosen_on_either_half(run_dir: Path, halves: VideoData) -> None:
+    settings = replace(SETTINGS, select_on="novel")
     with pytest.raises(SettingError, match="lambda would be chosen on split 'novel', which is the one reported"):
-        evaluate_protocol(run_dir, data=halves, protocol=BASE_TO_NOVEL, settings=replace(SETTINGS, select_on="novel"))
+        evaluate_protocol(open_run(run_dir), data=halves, protocol=BASE_TO_NOVEL, settings=settings)
 
 
 def test_transfer_averages_data_sets_and_splits(run_dir: Path, tmp_path: Path) -> None:
     others = [read_video_data(write_tiny_data(tmp_path / name, num_train=3)) for name in ("one", "two")]
     settings = replace(SETTINGS, fusion_lambda=0.5, chosen="before")
     summary = evaluate_transfer(
-        run_dir, data_sets=others, splits=["val", "test"], protocol=ZERO_SHOT, settings=settings
+        open_run(run_dir), data_sets=others, splits=["val", "test"], protocol=ZERO_SHOT, settings=settings
     )
     assert [part.protocol for part in summary.parts] == ["one.val", "one.test", "two.val", "two.test"]
     fused = summary.accuracies[-1]
@@ -137,10 +139,10 @@ def test_transfer_averages_data_sets_and_splits(run_dir: Path, tmp_path: Path) -
 
 def test_transfer_chooses_nothing_for_bundles(run_dir: Path, tmp_path: Path) -> None:
     other = read_video_data(write_tiny_data(tmp_path / "other", num_train=3))
-    before = choose_fusion(run_dir, has_chinese=True)
+    before = choose_fusion(open_run(run_dir), has_chinese=True)
     settings = replace(SETTINGS, fusion_lambda=0.9)
-    evaluate_transfer(run_dir, data_sets=[other], splits=["test"], protocol=ZERO_SHOT, settings=settings)
-    assert choose_fusion(run_dir, has_chinese=True) == before
+    evaluate_transfer(open_run(run_dir), data_sets=[other], splits=["test"], protocol=ZERO_SHOT, settings=settings)
+    assert choose_fusion(open_run(run_dir), has_chinese=True) == before
     text = (run_dir / "evaluation" / "zero_shot.md").read_text(encoding="utf-8")
     assert "| labels read as | lambda | top-1: other, test (3 labels) | mean: top-1 | top-5 |" in text
 
@@ -154,7 +156,9 @@ def test_transfer_needs_a_lambda_and_foreign_data(run_dir: Path, halves: VideoDa
         ([halves], given, "the run was fitted on .*data, so that nothing there is zero-shot; use open_vocabulary"),
     ):
         with pytest.raises(SettingError, match=message):
-            evaluate_transfer(run_dir, data_sets=data_sets, splits=["test"], protocol=ZERO_SHOT, settings=settings)
+            evaluate_transfer(
+                open_run(run_dir), data_sets=data_sets, splits=["test"], protocol=ZERO_SHOT, settings=settings
+            )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ def test_harmonic_mean_is_drawn_to_the_lower(values: tuple[float, ...], mean: fl
 
 
 def test_summary_for_people_names_every_part(run_dir: Path, halves: VideoData) -> None:
-    summary = evaluate_protocol(run_dir, data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
+    summary = evaluate_protocol(open_run(run_dir), data=halves, protocol=BASE_TO_NOVEL, settings=SETTINGS)
     assert isinstance(summary, Summary)
     lines = render_summary(summary).splitlines()
     assert lines[0] == "# base_to_novel"

@@ -20,8 +20,8 @@ from training.evaluation.figures.attention import read_cls_attention
 from training.evaluation.figures.draw import draw_figures
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import PROTOCOLS
-from training.runs.checkpoint import load_model
 from training.runs.curves import read_records
+from training.runs.run import load_model, open_run
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
 PICTURES = ["attention.png", "tsne.png", "confusion.png", "curves.png", "lambda.png"]
@@ -36,7 +36,7 @@ def run_dir(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path_fa
 @pytest.fixture(scope="module")
 def drawn(run_dir: Path, data: VideoData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drawn") / "new"
-    figures = draw_figures(run_dir, data=data, settings=SETTINGS, out=out)
+    figures = draw_figures(open_run(run_dir), data=data, settings=SETTINGS, out=out)
     assert ([each.name for each in figures.pictures], figures.left_out) == (PICTURES, ())
     return out
 
@@ -67,7 +67,8 @@ def test_attention_is_that_of_the_first_video_of_each_label(drawn: Path, run_dir
 
 
 def test_confusion_and_lambda_are_those_of_the_evaluation(drawn: Path, run_dir: Path, data: VideoData) -> None:
-    report = evaluate(run_dir, data=data, protocol=PROTOCOLS["open_vocabulary"], settings=Settings(num_workers=1))
+    settings = Settings(num_workers=1)
+    report = evaluate(open_run(run_dir), data=data, protocol=PROTOCOLS["open_vocabulary"], settings=settings)
     confusion, curve = (json.loads((drawn / f"{name}.json").read_text()) for name in ("confusion", "lambda"))
     assert (confusion["split"], confusion["num_videos"], confusion["top1"]) == ("test", 3, report.accuracies[-1].top1)
     assert report.fusion is not None
@@ -87,7 +88,7 @@ def test_tsne_and_curves_tell_of_every_video_and_step(drawn: Path, run_dir: Path
 def test_english_model_has_no_lambda_to_draw(data: VideoData, frames_cache: Path, tmp_path: Path) -> None:
     backbone = write_tiny_backbone(tmp_path / "backbone", chinese=False)
     run_dir = fit_tiny_run(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
-    drawn = draw_figures(run_dir, data=data, settings=SETTINGS, out=tmp_path / "figures")
+    drawn = draw_figures(open_run(run_dir), data=data, settings=SETTINGS, out=tmp_path / "figures")
     assert [each.name for each in drawn.pictures] == PICTURES[:-1]
     assert drawn.left_out == ("lambda.png: the model has no Chinese branch, so that lambda is 1",)
 
@@ -106,7 +107,7 @@ def test_impossible_settings_are_refused(
     run_dir: Path, data: VideoData, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(DuoActError, match=message):
-        draw_figures(run_dir, data=data, settings=replace(SETTINGS, **changes), out=tmp_path / "out")  # type: ignore[arg-type]
+        draw_figures(open_run(run_dir), data=data, settings=replace(SETTINGS, **changes), out=tmp_path / "out")  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
 
 

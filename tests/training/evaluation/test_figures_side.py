@@ -24,7 +24,7 @@ from training.evaluation.figures.evidence import read_text_similarity
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import Protocol
 from training.fitting.fit import Workplace, fit
-from training.runs.checkpoint import load_model
+from training.runs.run import load_model, open_run
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
 IN_ITS_PLACE = "attention.png: of a side network, activation.png is drawn in its place"
@@ -60,7 +60,7 @@ def run_dir(request: pytest.FixtureRequest, data: VideoData, backbone_dir: Path,
 
 @pytest.fixture(scope="module")
 def drawn(run_dir: Path, data: VideoData) -> Drawn:
-    return draw_figures(run_dir, data=data, settings=SETTINGS, out=run_dir / "figures")
+    return draw_figures(open_run(run_dir), data=data, settings=SETTINGS, out=run_dir / "figures")
 
 
 def test_activations_stand_in_the_place_of_attention(drawn: Drawn, run_dir: Path) -> None:
@@ -89,7 +89,7 @@ def test_drawn_evidence_adds_up_to_the_label_against_the_average(drawn: Drawn, r
 
 def test_clip_is_drawn_on_the_centre_frames(drawn: Drawn, run_dir: Path, data: VideoData) -> None:
     arrays = np.load(drawn.pictures[0].with_suffix(".npz"))
-    frozen = load_protocol_model(run_dir, protocol=Protocol("figures", "test", "frozen"))
+    frozen = load_protocol_model(open_run(run_dir), protocol=Protocol("figures", "test", "frozen"))
     texts = torch.from_numpy(embed_complete_labels(frozen, data.labels).english)
     similarity = read_text_similarity(frozen.video, torch.from_numpy(arrays["frames"][0]), texts=texts)
     expected = similarity[0] - similarity.mean(dim=0)
@@ -99,14 +99,14 @@ def test_clip_is_drawn_on_the_centre_frames(drawn: Drawn, run_dir: Path, data: V
 def test_the_same_run_is_drawn_the_same_every_time(
     drawn: Drawn, run_dir: Path, data: VideoData, tmp_path: Path
 ) -> None:
-    draw_figures(run_dir, data=data, settings=SETTINGS, out=tmp_path)
+    draw_figures(open_run(run_dir), data=data, settings=SETTINGS, out=tmp_path)
     for path in drawn.pictures[0].parent.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_split_on_which_no_lambda_is_chosen_may_be_shown(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
     settings = replace(SETTINGS, split="val", num_videos=1)
-    assert len(draw_figures(run_dir, data=data, settings=settings, out=tmp_path).pictures) == 4
+    assert len(draw_figures(open_run(run_dir), data=data, settings=settings, out=tmp_path).pictures) == 4
 
 
 def test_closed_vocabulary_without_english_leaves_clip_out(backbone_dir: Path, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_closed_vocabulary_without_english_leaves_clip_out(backbone_dir: Path, t
     (folder / "labels.csv").write_text("\n".join(["id,en,zh", *rows]) + "\n", encoding="utf-8")
     data, recipe = read_video_data(folder), side_recipe("linear")
     run = fit_run(recipe, data=data, folder=tmp_path / "run", backbone=backbone_dir, cache=tmp_path / "cache")
-    drawn = draw_figures(run, data=data, settings=SETTINGS, out=tmp_path / "figures")
+    drawn = draw_figures(open_run(run), data=data, settings=SETTINGS, out=tmp_path / "figures")
     assert drawn.left_out == (IN_ITS_PLACE, NO_ENGLISH, NO_LAMBDA)
     assert "frozen" not in np.load(tmp_path / "figures" / "activation.npz")
 
@@ -127,7 +127,7 @@ def test_labels_outside_a_closed_vocabulary_are_named(backbone_dir: Path, tmp_pa
     data, recipe = read_video_data(folder), side_recipe("linear")
     run = fit_run(recipe, data=data, folder=tmp_path / "run", backbone=backbone_dir, cache=tmp_path / "cache")
     with pytest.raises(SettingError, match=r"1 of 3 videos of split 'test' have labels that are none of the run's 2 "):
-        draw_figures(run, data=data, settings=SETTINGS, out=tmp_path / "figures")
+        draw_figures(open_run(run), data=data, settings=SETTINGS, out=tmp_path / "figures")
 
 
 def test_command_says_on_stderr_what_is_left_out(run_dir: Path, data: VideoData, tmp_path: Path) -> None:
@@ -143,6 +143,6 @@ def test_model_that_pools_frames_has_no_weights_of_them(
     data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path
 ) -> None:
     run = fit_run(FINE_TUNING, data=data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache)
-    drawn = draw_figures(run, data=data, settings=SETTINGS, out=tmp_path / "figures")
+    drawn = draw_figures(open_run(run), data=data, settings=SETTINGS, out=tmp_path / "figures")
     assert drawn.pictures[0].name == "attention.png"
     assert drawn.left_out == (POOLED, NO_CHINESE)

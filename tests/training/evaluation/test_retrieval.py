@@ -15,6 +15,7 @@ from training.data.captions import CaptionedVideos
 from training.errors import DataError
 from training.evaluation.retrieval import RankFigures, evaluate_retrieval, render_retrieval, score_captions
 from training.fitting.fit import Workplace, fit
+from training.runs.run import open_run
 
 
 def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path) -> Path:
@@ -63,7 +64,7 @@ def test_run_is_measured_in_the_language_of_the_captions(
 ) -> None:
     run_dir = start(data, folder=tmp_path / "run", backbone=backbone_dir, cache=frames_cache)
     captioned = caption(data, language=language)
-    report = evaluate_retrieval(run_dir, captioned=captioned, model="run", plan=ViewPlan(), num_workers=1)
+    report = evaluate_retrieval(open_run(run_dir), captioned=captioned, model="run", plan=ViewPlan(), num_workers=1)
     written = json.loads((run_dir / "evaluation" / "retrieval" / "pairs.json").read_text(encoding="utf-8"))
     assert {key: written[key] for key in ("data", "language", "model", "num_videos", "num_captions", "views")} == {
         "data": "pairs", "language": captioned.language, "model": "run", "num_videos": 2, "num_captions": 3,
@@ -78,5 +79,5 @@ def test_chinese_captions_need_a_chinese_branch(data: VideoData, frames_cache: P
     run_dir = start(data, folder=tmp_path / "run", backbone=backbone, cache=frames_cache)
     with pytest.raises(DataError, match="captions of pairs are Chinese, and this model reads English alone; translate"):
         evaluate_retrieval(
-            run_dir, captioned=caption(data, language=1), model="vanilla", plan=ViewPlan(), num_workers=1
+            open_run(run_dir), captioned=caption(data, language=1), model="vanilla", plan=ViewPlan(), num_workers=1
         )

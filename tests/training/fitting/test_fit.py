@@ -15,8 +15,8 @@ from training.errors import DivergenceError, RunError
 from training.fitting.fit import Workplace, fit
 from training.fitting.step import require_finite
 from training.models.video_clip import VideoCLIP
-from training.runs.checkpoint import load_model
 from training.runs.curves import StepRecord, read_records
+from training.runs.run import load_model
 
 
 def ignore(_: VideoCLIP) -> Callable[[StepRecord], None]:

@@ -25,8 +25,9 @@ from training.fitting.texts import prepare_texts
 from training.models.video_clip import VideoCLIP
 from training.runs.backbone import read_backbone
 from training.runs.bridge import BRIDGE_NAME
-from training.runs.checkpoint import latest_checkpoint, load_model
+from training.runs.checkpoint import latest_checkpoint
 from training.runs.curves import read_records
+from training.runs.run import load_model
 from training.runs.tensors import adapter_state
 
 PROMPTING = replace(FINE_TUNING, name="tiny_vl_prompting", model=PROMPTED)

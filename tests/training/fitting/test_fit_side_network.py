@@ -23,8 +23,9 @@ from training.fitting.step import Optimisation, prepare_modes
 from training.fitting.texts import prepare_texts
 from training.models.video_clip import VideoCLIP
 from training.runs.backbone import read_backbone
-from training.runs.checkpoint import CLASSES_NAME, load_model
+from training.runs.checkpoint import CLASSES_NAME
 from training.runs.curves import read_records
+from training.runs.run import load_model
 
 CLASSES = tuple(Label(*each) for each in LABELS)
 

@@ -15,7 +15,7 @@ from training.config.model import CLIP_MEAN, CLIP_STD, SideNetworkConfig
 from training.errors import ImportProblem
 from training.importers.conversion import Converted, Preset
 from training.importers.families import import_checkpoint
-from training.runs.checkpoint import load_model
+from training.runs.run import load_model
 
 CLIP_TENSORS = draw_clip(0)
 LABELS = (Label("pushing left", "向左推"), Label("pushing right"), Label("lifting", "举起"))

@@ -20,8 +20,8 @@ from training.config.model import BackboneConfig, VLPromptConfig
 from training.errors import ImportProblem
 from training.export.provenance import describe_provenance
 from training.importers.families import import_checkpoint
-from training.runs.checkpoint import load_model
 from training.runs.configs import read_config
+from training.runs.run import load_model, open_run
 
 TEXTS = [f"a photo of a {name}." for name in LABELS]
 IDS = tokenize(TEXTS, config=CONFIG)
@@ -120,7 +120,7 @@ def test_run_says_where_it_comes_from(tmp_path: Path, backbone: Path) -> None:
         "licence": "none stated by the authors; ask them before passing the weights on",
         "remarks": (),
     }
-    provenance = describe_provenance(tmp_path / "run")
+    provenance = describe_provenance(open_run(tmp_path / "run"))
     assert provenance.recipe == "imported_vificlip"
     assert provenance.licences == {"checkpoint": origin["licence"]}
     labels = (tmp_path / "run" / "labels.csv").read_bytes()

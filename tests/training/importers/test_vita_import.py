@@ -21,7 +21,7 @@ from training.commands.menu import app
 from training.config.model import CLIP_MEAN, CLIP_STD, TemporalPromptConfig
 from training.errors import ImportProblem
 from training.importers.families import import_checkpoint
-from training.runs.checkpoint import load_model
+from training.runs.run import load_model
 
 SIZES = replace(CLIP, vision_layers=LAYERS)
 NUM_CONTEXT = 3

@@ -16,8 +16,9 @@ from training.config.model import BackboneConfig, Recipe
 from training.errors import RunError
 from training.models.clip import build_clip
 from training.runs.backbone import copy_backbone, read_backbone
-from training.runs.checkpoint import latest_checkpoint, load_model, read_checkpoint, write_checkpoint
+from training.runs.checkpoint import latest_checkpoint, read_checkpoint, write_checkpoint
 from training.runs.configs import read_config, render_config
+from training.runs.run import load_model
 from training.runs.tensors import adapter_state, load_strictly
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.evaluation.figures.activation_maps import collect_activations, draw_activations, map_activations
 from training.evaluation.figures.attention_maps import collect_arrays, draw_attention, map_attention
@@ -17,8 +16,8 @@ from training.evaluation.figures.style import group_labels, save_arrays, save_fi
 from training.evaluation.figures.tsne import describe_projection, draw_projections, pool_frames, project
 from training.files.texts import write_text
 from training.models.tds.encoder import SideVideoEncoder
-from training.runs.configs import CONFIG_NAME, read_config
 from training.runs.curves import CURVES_NAME, draw_curves, read_records
+from training.runs.run import Run
 
 FIGURES_NAME = "figures"
 
@@ -31,7 +30,7 @@ class Drawn:
     left_out: tuple[str, ...]
 
 
-def draw_figures(run_dir: Path, *, data: VideoData, settings: FigureSettings, out: Path) -> Drawn:
+def draw_figures(run: Run, *, data: VideoData, settings: FigureSettings, out: Path) -> Drawn:
     """Draw every figure that applies to a run, with the data behind it; each file appears whole.
 
     Raises:
@@ -40,14 +39,14 @@ def draw_figures(run_dir: Path, *, data: VideoData, settings: FigureSettings, ou
         RunError: the folder is not a run.
         DataError: the data lacks a split or a label a language, videos do not decode, or they are too few.
     """
-    seed = read_config(run_dir / CONFIG_NAME, kind=Recipe).fit.seed
-    study = conduct_study(run_dir, data=data, settings=settings)
+    seed = run.recipe.fit.seed
+    study = conduct_study(run, data=data, settings=settings)
     out.mkdir(parents=True, exist_ok=True)
     pictures = (
         _draw_maps(study, out=out),
         _draw_tsne(study, seed=seed, out=out),
         _draw_confusion(study, out=out),
-        _draw_curves(run_dir, out=out),
+        _draw_curves(run.directory, out=out),
         _draw_lambda(study, out=out),
     )
     return Drawn(

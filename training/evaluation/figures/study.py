@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
 from training.data.splits import select_split
 from training.errors import SettingError
 from training.evaluation.embed import EmbeddedSplit, embed_split
-from training.evaluation.evaluate import EVALUATION_NAME, load_protocol_model
+from training.evaluation.evaluate import load_protocol_model
 from training.evaluation.figures.scored import StudiedSplit, score_by_classes, score_by_texts
 from training.evaluation.protocols import Protocol
 from training.models.video_clip import VideoCLIP
+from training.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Study:
     frozen_embedded: EmbeddedSplit
 
 
-def conduct_study(run_dir: Path, *, data: VideoData, settings: FigureSettings) -> Study:
+def conduct_study(run: Run, *, data: VideoData, settings: FigureSettings) -> Study:
     """Embed and score a split by a run's model, one centred view a video.
 
     Raises:
@@ -46,14 +46,14 @@ def conduct_study(run_dir: Path, *, data: VideoData, settings: FigureSettings) -
         RunError: the folder is not a run.
         DataError: the data lacks a split or a label a language, or videos do not decode.
     """
-    model = load_protocol_model(run_dir, protocol=Protocol("figures", settings.split))
+    model = load_protocol_model(run, protocol=Protocol("figures", settings.split))
     _check(settings, data=data, chooses_lambda=model.chinese is not None)
-    frozen = load_protocol_model(run_dir, protocol=Protocol("figures", settings.split, "frozen"))
+    frozen = load_protocol_model(run, protocol=Protocol("figures", settings.split, "frozen"))
     embed = partial(
         embed_split,
         data=data,
         plan=ViewPlan(),
-        cache_dir=run_dir / EVALUATION_NAME / "features",
+        cache_dir=run.features,
         num_workers=settings.num_workers,
     )
     own = partial(embed, model)

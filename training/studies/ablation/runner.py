@@ -17,14 +17,15 @@ from training.data.dataset import open_training_clips
 from training.data.training_set import TrainingSet
 from training.errors import RunError
 from training.evaluation.composite import evaluate_protocol
-from training.evaluation.evaluate import EVALUATION_NAME, Settings
+from training.evaluation.evaluate import Settings
 from training.files.locks import lock_if_free, waiting_lock
 from training.files.texts import render_json, write_text
 from training.fitting.fit import Workplace, count_classes, fit
 from training.models.card import describe_model
 from training.runs.backbone import BACKBONE_NAME, copy_backbone
 from training.runs.checkpoint import has_checkpoint
-from training.runs.folder import check_resumable, start_run
+from training.runs.folder import start_run
+from training.runs.run import EVALUATION_NAME, check_resumable, open_run
 from training.studies.ablation.plan import LOCK_NAME, Ablation, PlannedRun
 from training.studies.ablation.progress import Display
 
@@ -90,7 +91,7 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
     write_text(run.directory / CARD_NAME, text=render_json(card))
     settings = Settings(num_workers=means.num_workers)
     protocol = run.protocol(ablation.protocol)
-    report = evaluate_protocol(run.directory, data=ablation.data, protocol=protocol, settings=settings)
+    report = evaluate_protocol(open_run(run.directory), data=ablation.data, protocol=protocol, settings=settings)
     # The last reading is the one that the service uses: fused, English alone, or the classes of a closed set.
     return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
 
