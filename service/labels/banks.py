@@ -43,7 +43,7 @@ class FetchedBank:
         return sum(array.nbytes for array in vars(self.bank).values() if array is not None)
 
 
-class _Asked(NamedTuple):
+class _BankRequest(NamedTuple):
     """All that a fetched bank depends on."""
 
     labels: tuple[Label, ...]
@@ -79,7 +79,7 @@ class LabelBanks:
         self._precomputed = {k: v for bank in stored if bank.key == key for k, v in _entries_of(bank)}
         # Half the memory for texts, half for whole banks: the next video is mostly asked about the same labels.
         self._memory: LRUCache[TextKey, TextEmbedding] = LRUCache(max_bytes // 2, lambda entry: entry.num_bytes)
-        self._fetched: LRUCache[_Asked, FetchedBank] = LRUCache(max_bytes // 2, lambda bank: bank.num_bytes)
+        self._fetched: LRUCache[_BankRequest, FetchedBank] = LRUCache(max_bytes // 2, lambda bank: bank.num_bytes)
         self._store = store
         self.shared = shared
         self._sharing: set[asyncio.Task[None]] = set()
@@ -118,7 +118,7 @@ class LabelBanks:
         """
         needs_english = plan.weigh_words and "en" not in plan.languages
         languages: tuple[Language, ...] = ("en", *plan.languages) if needs_english else plan.languages
-        asked = _Asked(tuple(labels), languages, plan.weigh_words, template)
+        asked = _BankRequest(tuple(labels), languages, plan.weigh_words, template)
         known: FetchedBank | None = self._fetched.get(asked)
         if known is not None:
             return replace(known, num_hits=known.num_hits + known.num_misses, num_misses=0)
@@ -127,7 +127,7 @@ class LabelBanks:
             self._fetched[asked] = fetched
         return fetched
 
-    async def _fetch(self, asked: _Asked, *, limit: TimeLimit | None) -> FetchedBank:
+    async def _fetch(self, asked: _BankRequest, *, limit: TimeLimit | None) -> FetchedBank:
         keys = {
             language: [self._text_key(label, language=language, template=asked.template) for label in asked.labels]
             for language in asked.languages

@@ -21,7 +21,7 @@ from training.evaluation.evaluate import Settings, evaluate, load_protocol_model
 from training.evaluation.protocols import PROTOCOLS, Protocol
 from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.models.video_clip import VideoCLIP
 from training.runs.run import EVALUATION_NAME, open_run
 
@@ -56,10 +56,10 @@ class World:
         if not run_dir.exists():
             model = METHODS[name]
             backbone = self.fit(FULL) if model.method == "vl_prompting" else self.backbone
-            workplace = Workplace(run_dir=run_dir, cache_dir=self.folder / "frames", num_workers=1)
+            resources = FitResources(run_dir=run_dir, cache_dir=self.folder / "frames", num_workers=1)
             recipe = short_recipe(model)
             fit(
-                recipe, data=self.data, workplace=workplace, backbone_dir=backbone, resume=False, begin=lambda _: ignore
+                recipe, data=self.data, resources=resources, backbone_dir=backbone, resume=False, begin=lambda _: ignore
             )
         return run_dir
 

@@ -20,7 +20,7 @@ from training.commands.menu import app
 from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.evaluation.evaluate import Settings, evaluate
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.runs.run import open_run
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def served(folder: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
     fit(
         short_recipe(MODELS[name]),
         data=data,
-        workplace=Workplace(run_dir=run_dir, cache_dir=folder / "frames", num_workers=1),
+        resources=FitResources(run_dir=run_dir, cache_dir=folder / "frames", num_workers=1),
         backbone_dir=folder / "backbone",
         resume=False,
         begin=lambda _: ignore,

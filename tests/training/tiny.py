@@ -22,7 +22,7 @@ from training.config.model import (
     TemporalPromptConfig,
 )
 from training.data.annotations import VideoData
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.models.builders import build_model
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip
@@ -135,7 +135,7 @@ def fit_tiny_run(data: VideoData, *, folder: Path, backbone: Path, cache: Path, 
     fit(
         replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1), num_shots=num_shots),
         data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
+        resources=FitResources(run_dir=folder, cache_dir=cache, num_workers=1),
         backbone_dir=backbone,
         resume=False,
         begin=lambda _: lambda _: None,

@@ -15,7 +15,7 @@ from training.recipes import find_recipe
 from training.studies.ablation.plan import list_runs, open_ablation
 from training.studies.ablation.progress import Display
 from training.studies.ablation.report import REPORT_NAME, render_summary, write_report
-from training.studies.ablation.runner import Means, run_all
+from training.studies.ablation.runner import DecodeResources, run_all
 from training.studies.ablation.tables import TABLES, find_table
 from training.studies.ablation.variants import Table
 
@@ -53,9 +53,13 @@ def ablate_command(  # noqa: PLR0913 - each argument is an option
             directory=out,
         )
         runs = list_runs(ablation, only=[name for name in only.split(",") if name], seeds=parse_seeds(seeds))
-        means = Means(cache_dir=cache or out / "frames", num_workers=workers)
+        resources = DecodeResources(cache_dir=cache or out / "frames", num_workers=workers)
         num_failed = run_all(
-            ablation, runs, means=means, display=Display(console, len(runs)), after_each=partial(write_report, ablation)
+            ablation,
+            runs,
+            resources=resources,
+            display=Display(console, len(runs)),
+            after_each=partial(write_report, ablation),
         )
         write_report(ablation)
         console.print(render_summary(ablation))

@@ -8,7 +8,7 @@ import typer
 from training.commands.options import DataOption, SetOption, WorkersOption, clear_errors
 from training.config.overrides import override, parse_settings
 from training.data.annotations import read_video_data
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.progress import show_fit
 from training.recipes import find_recipe
 
@@ -34,7 +34,7 @@ def fit_command(  # noqa: PLR0913 - each argument is an option
         fit(
             override(find_recipe(recipe), parse_settings(settings or [])),
             data=read_video_data(data),
-            workplace=Workplace(run_dir=out, cache_dir=cache or out / "frames", num_workers=workers),
+            resources=FitResources(run_dir=out, cache_dir=cache or out / "frames", num_workers=workers),
             backbone_dir=backbone,
             resume=resume,
             begin=begin,

@@ -17,7 +17,7 @@ EXIT_CODES = (
 )
 
 
-class Late(NamedTuple):
+class LazyCommand(NamedTuple):
     """A command that is not loaded yet: where it is, and the first line of what it says of itself."""
 
     module: str
@@ -31,80 +31,82 @@ class Late(NamedTuple):
 
 
 COMMANDS = (
-    Late(
+    LazyCommand(
         "ablate",
         "ablate_command",
         "Run a table of the paper on a data folder, seed by seed; repeat the command to go on, or to share the work.",
     ),
-    Late(
+    LazyCommand(
         "align",
         "align_command",
         "Measure retrieval of translations both ways and, with videos, Chinese alone; say if the branch may go on.",
     ),
-    Late(
+    LazyCommand(
         "bundle",
         "backbone_command",
         "Turn public weights into a backbone folder; weights that are not here are fetched.",
     ),
-    Late(
+    LazyCommand(
         "bundle",
         "bundle_command",
         "Turn public weights into a serving bundle: plain CLIP, frames averaged, verified on every engine.",
     ),
-    Late(
+    LazyCommand(
         "configure",
         "configure_command",
         "Write the config.pbtxt of a bundle's graphs for other devices, batch sizes and queues than the default.",
     ),
-    Late(
+    LazyCommand(
         "cost",
         "cost_command",
         "Compare memory and time of training parts of a model with full fine-tuning; needs no weights and no data.",
     ),
-    Late("data", "data_app", "Bring official data sets into data folders, and check these."),
-    Late(
+    LazyCommand("data", "data_app", "Bring official data sets into data folders, and check these."),
+    LazyCommand(
         "demo",
         "demo_command",
         "Build the demo bundle from nothing: render, pre-train, align, fit, evaluate, export, verify.",
     ),
-    Late("evaluate", "evaluate_command", "Evaluate a run by a protocol; report and rankings go to its folder."),
-    Late(
+    LazyCommand("evaluate", "evaluate_command", "Evaluate a run by a protocol; report and rankings go to its folder."),
+    LazyCommand(
         "export",
         "export_command",
         "Export a run as a bundle, with the labels it was fitted on as a label set, or as its classes.",
     ),
-    Late(
+    LazyCommand(
         "figures",
         "figures_command",
         "Draw maps over videos, t-SNE, confusion, curves and lambda of a run, with the data behind each.",
     ),
-    Late("fit", "fit_command", "Fit a recipe's adapters on a data folder."),
-    Late(
+    LazyCommand("fit", "fit_command", "Fit a recipe's adapters on a data folder."),
+    LazyCommand(
         "importing",
         "import_command",
         "Import a released checkpoint as a run, which evaluate and export take; nothing in the file is executed.",
     ),
-    Late("info", "info_command", "Count parameters by group and multiply-accumulates of a view; needs no weights."),
-    Late(
+    LazyCommand(
+        "info", "info_command", "Count parameters by group and multiply-accumulates of a view; needs no weights."
+    ),
+    LazyCommand(
         "label_cost",
         "label_cost_command",
         "Time the embedding of labels with rows as long as needed, and padded to the towers' full length.",
     ),
-    Late(
+    LazyCommand(
         "publish",
         "publish_command",
         "Publish a bundle as a new version in a Triton model repository, or take the last version back.",
     ),
-    Late(
+    LazyCommand(
         "retrieve",
         "retrieve_command",
         "Measure R@1, R@5, R@10 and median rank of captions and videos; the report goes to the run's folder.",
     ),
-    Late("export", "verify_command", "Prove that a bundle gives the same answers on every engine."),
+    LazyCommand("export", "verify_command", "Prove that a bundle gives the same answers on every engine."),
 )
 
 
-def load(late: Late) -> TyperCommand | TyperGroup:
+def load(late: LazyCommand) -> TyperCommand | TyperGroup:
     """Load a command, or a group of commands."""
     found = getattr(import_module(f"training.commands.{late.module}"), late.attribute)
     if not isinstance(found, typer.Typer):
@@ -114,7 +116,7 @@ def load(late: Late) -> TyperCommand | TyperGroup:
     return cast("TyperCommand | TyperGroup", typer.main.get_command(found))
 
 
-def _stand_in(late: Late) -> type[TyperCommand]:
+def _stand_in(late: LazyCommand) -> type[TyperCommand]:
     """Make the kind of command that becomes the one meant as soon as it is given arguments."""
 
     class StandIn(TyperCommand):

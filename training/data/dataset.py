@@ -15,7 +15,7 @@ from service.contract.manifest import Sampling
 from service.contract.sampling import local_windows
 from training.config.model import AugmentConfig, Recipe
 from training.data.augment import augment_clip
-from training.data.frames import DecodedFrames, FrameSource, store_frames
+from training.data.frames import FramesOnDemand, FrameSource, store_frames
 from training.data.sampling import sample_random_clip
 from training.data.splits import NO_OPPOSITE, mirrored_label_ids, opposite_label_ids
 from training.data.training_set import TrainingSet
@@ -131,7 +131,7 @@ def open_training_clips(
 
 def _open_frames(recipe: Recipe, *, videos: tuple[Path, ...], cache_dir: Path, num_workers: int) -> FrameSource:
     if not recipe.fit.frame_cache_bytes:
-        return DecodedFrames(videos, recipe.model.preprocessing)
+        return FramesOnDemand(videos, recipe.model.preprocessing)
     return store_frames(
         videos,
         directory=cache_dir,

@@ -29,7 +29,7 @@ Frames = UInt8[np.ndarray, "N H W 3"]
 
 
 @dataclass(frozen=True)
-class DecodedFrames:
+class FramesOnDemand:
     """Decode the chosen frames of a video whenever they are asked for.
 
     The pictures of a folder are listed when it is first read, and not again for every clip.
@@ -81,7 +81,7 @@ class StoredFrames:
         return np.asarray(stored.reshape(num_frames, height, width, 3)[select(num_frames)])
 
 
-FrameSource = DecodedFrames | StoredFrames
+FrameSource = FramesOnDemand | StoredFrames
 
 
 def store_frames(

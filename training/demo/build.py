@@ -39,7 +39,7 @@ from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
 from training.export.verify import verify_bundle
 from training.files.texts import render_json
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.progress import show_fit
 from training.recipes.demo import demo, demo_miniature
 from training.runs.backbone import write_backbone
@@ -173,7 +173,7 @@ def _fit(plan: DemoPlan, *, work: Path, num_workers: int, console: Console) -> N
         fit(
             plan.recipe,
             data=_data(work),
-            workplace=Workplace(run_dir=run_dir, cache_dir=work / "frames", num_workers=num_workers),
+            resources=FitResources(run_dir=run_dir, cache_dir=work / "frames", num_workers=num_workers),
             backbone_dir=_backbone_dir(work),
             resume=has_checkpoint,
             begin=begin,

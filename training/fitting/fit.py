@@ -28,17 +28,16 @@ from training.processes.sharding import check_shardable, gather, gather_moments,
 from training.runs.backbone import BACKBONE_NAME, read_backbone
 from training.runs.bridge import copy_towers, read_towers
 from training.runs.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
-from training.runs.configs import CONFIG_NAME
 from training.runs.curves import StepRecord, append_record, draw_curves, drop_records_after
 from training.runs.folder import check_new, start_run
-from training.runs.run import check_resumable, load_model, open_run
+from training.runs.run import check_resumable, is_run, load_model, open_run
 from training.runs.tensors import adapter_state
 
 Observe = Callable[[StepRecord], None]
 
 
 @dataclass(frozen=True)
-class Workplace:
+class FitResources:
     """Where a run finds and leaves its files, and how many processes decode for it."""
 
     run_dir: Path
@@ -50,7 +49,7 @@ def fit(
     recipe: Recipe,
     *,
     data: VideoData,
-    workplace: Workplace,
+    resources: FitResources,
     backbone_dir: Path | None,
     resume: bool,
     begin: Callable[[VideoCLIP], Observe],
@@ -75,28 +74,28 @@ def fit(
     if shard:
         check_shardable(accelerator)
     # All processes ask before the first one writes, see ``_open_run``.
-    resume = resume and (backbone_dir is None or (workplace.run_dir / CONFIG_NAME).exists())
+    resume = resume and (backbone_dir is None or is_run(resources.run_dir))
     training_set = TrainingSet.of(recipe, data=data)
     recipe = _open_run(
         recipe,
         training_set=training_set,
-        run_dir=workplace.run_dir,
+        run_dir=resources.run_dir,
         backbone_dir=backbone_dir,
         resume=resume,
         accelerator=accelerator,
     )
     torch.manual_seed(recipe.fit.seed)
-    model = read_backbone(workplace.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
+    model = read_backbone(resources.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
     if model.config.is_closed:
         model.classes = training_set.labels
     texts = prepare_texts(model, training_set.labels)
-    state = read_checkpoint(workplace.run_dir, model=model) if resume and has_checkpoint(workplace.run_dir) else None
-    run = _Run(recipe, model, workplace, accelerator, texts, shard=shard)
+    state = read_checkpoint(resources.run_dir, model=model) if resume and has_checkpoint(resources.run_dir) else None
+    run = _Run(recipe, model, resources, accelerator, texts, shard=shard)
     first_step = run.resume(state) if resume else 0
     # The first process decodes; the others then find its file.
     with accelerator.main_process_first():
         clips = open_training_clips(
-            recipe, training_set=training_set, cache_dir=workplace.cache_dir, num_workers=workplace.num_workers
+            recipe, training_set=training_set, cache_dir=resources.cache_dir, num_workers=resources.num_workers
         )
     plan = BatchPlan(
         num_videos=len(clips),
@@ -112,7 +111,7 @@ def fit(
     run.train(clips, plan=plan, first_step=first_step, observe=observe)
     if shard:
         accelerator.wait_for_everyone()  # The main process has then written the last checkpoint.
-        return load_model(workplace.run_dir).to(accelerator.device)
+        return load_model(resources.run_dir).to(accelerator.device)
     model.adopt_temperature()
     return model.eval()
 
@@ -124,7 +123,7 @@ class _Run:
         self,
         recipe: Recipe,
         model: VideoCLIP,
-        workplace: Workplace,
+        resources: FitResources,
         accelerator: Accelerator,
         texts: Texts,
         *,
@@ -132,7 +131,7 @@ class _Run:
     ) -> None:
         self._config: FitConfig = recipe.fit
         self._model = model
-        self._workplace = workplace
+        self._resources = resources
         self._accelerator = accelerator
         self._optimisation = Optimisation(model, texts=texts, config=recipe.fit, accelerator=accelerator, shard=shard)
 
@@ -147,7 +146,7 @@ class _Run:
             final_share=config.final_learning_rate_share,
         )
         # Frames in memory are cheaper to cut here than to send between processes.
-        num_workers = 0 if config.frame_cache_bytes else self._workplace.num_workers
+        num_workers = 0 if config.frame_cache_bytes else self._resources.num_workers
         started = time.perf_counter()
         loader = build_loader(clips, plan=plan, first_step=first_step, num_workers=num_workers)
         for step, batch in enumerate(loader, start=first_step + 1):
@@ -171,7 +170,7 @@ class _Run:
             self._keep(record)
             observe(record)
         if is_main:
-            draw_curves(self._workplace.run_dir)
+            draw_curves(self._resources.run_dir)
 
     def resume(self, state: dict[str, Any] | None) -> int:
         """Go on from the state beside the weights of the model, or from nothing; returns the number of steps done."""
@@ -184,12 +183,12 @@ class _Run:
                 torch.cuda.set_rng_state_all(state["cuda_rng"])
             step = int(state["step"])
         if self._accelerator.is_main_process:
-            drop_records_after(self._workplace.run_dir, step=step)
+            drop_records_after(self._resources.run_dir, step=step)
         return step
 
     def _keep(self, record: StepRecord) -> None:
         """Log the step and write a checkpoint where they are due, in the main process; the others give their shares."""
-        run_dir, is_last = self._workplace.run_dir, record.step == record.num_steps
+        run_dir, is_last = self._resources.run_dir, record.step == record.num_steps
         is_main = self._accelerator.is_main_process
         if is_main and (is_last or record.step % self._config.log_every_steps == 0):
             append_record(run_dir, record)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from service.contract.tokenizer import END, EnglishTokenizer
 from training.errors import ImportProblem
-from training.importers.conversion import Given
+from training.importers.conversion import ImportSource
 from training.importers.mapping import check_tensors
 from training.models.tokenizers import WORD_END
 
@@ -34,7 +34,7 @@ class ClassTexts:
     names: tuple[str, ...] | None
 
 
-def read_class_texts(given: Given, *, names: Sequence[str], num_prompts: int) -> ClassTexts:
+def read_class_texts(given: ImportSource, *, names: Sequence[str], num_prompts: int) -> ClassTexts:
     """Read the classes' texts from the vectors of their words.
 
     The vectors of a text lie in one tensor, or its start in the first of two; ``num_prompts`` positions are left out.
@@ -57,7 +57,7 @@ def read_class_texts(given: Given, *, names: Sequence[str], num_prompts: int) ->
     return ClassTexts(len(rows), template, certain if len(set(certain)) == len(rows) else None)
 
 
-def _join(given: Given, *, names: Sequence[str], num_prompts: int) -> Float[Tensor, "K length D"]:
+def _join(given: ImportSource, *, names: Sequence[str], num_prompts: int) -> Float[Tensor, "K length D"]:
     """Join the parts of the texts along their positions."""
     width = given.backbone.clip[_TABLE].shape[1]
     length = given.backbone.config.clip.context_length - num_prompts

@@ -26,7 +26,7 @@ _MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Given:
+class ImportSource:
     """A checkpoint to import, the backbone it was trained from, and what its file may not say.
 
     ``preset`` names the data set whose way to cut pictures and to sample frames a side network was trained with.
@@ -114,7 +114,7 @@ def shapes_of(model: ModelConfig, *, backbone: Backbone) -> dict[str, Tensor]:
         return build_model(backbone.configure(model)).state_dict()
 
 
-def with_preprocessing(given: Given, *, preprocessing: Preprocessing) -> Backbone:
+def with_preprocessing(given: ImportSource, *, preprocessing: Preprocessing) -> Backbone:
     """Return the backbone without its Chinese tower, which no family trained, for pictures as a family cuts them."""
     own = given.backbone
     return replace(

@@ -18,7 +18,7 @@ from training.files.texts import render_json, write_text
 from training.importers import tds, vificlip, vita
 from training.importers.backbone import PublicBackbone, read_stored_backbone, write_public_backbone
 from training.importers.container import read_checkpoint
-from training.importers.conversion import Converted, Given, Preset
+from training.importers.conversion import Converted, ImportSource, Preset
 from training.importers.mapping import check_family, check_tensors
 from training.importers.origin import Origin
 from training.models.video_clip import VideoCLIP
@@ -32,7 +32,7 @@ from training.runs.tensors import adapter_state, load_strictly
 
 # Under which a run's backbone records the checkpoint, beside the towers'.
 CHECKPOINT_ORIGIN = "checkpoint"
-_CONVERTERS: Mapping[str, Callable[[Given], Converted]] = MappingProxyType(
+_CONVERTERS: Mapping[str, Callable[[ImportSource], Converted]] = MappingProxyType(
     {
         "vificlip": vificlip.convert_fine_tuned,
         "vl_prompting": vificlip.convert_prompted,
@@ -80,7 +80,7 @@ def import_checkpoint(
     if family in _SIDE_NETWORKS:
         tds.check_variant(checkpoint.tensors, variant=family, source=path.name)
     check_family(checkpoint.tensors, family=family, source=path.name)
-    given = Given(checkpoint, towers.backbone, num_frames, None if labels is None else tuple(labels), preset)
+    given = ImportSource(checkpoint, towers.backbone, num_frames, None if labels is None else tuple(labels), preset)
     try:
         converted = _CONVERTERS[family](given)
     except (ValueError, IndexError, RuntimeError) as error:  # Shapes that nothing can be read off or joined by.

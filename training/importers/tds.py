@@ -18,7 +18,7 @@ from training.errors import ImportProblem
 from training.importers.conversion import (
     PRESETS,
     Converted,
-    Given,
+    ImportSource,
     require_same,
     scale_pixels,
     shapes_of,
@@ -69,7 +69,7 @@ def check_variant(tensors: Iterable[str], *, variant: str, source: str) -> None:
         )
 
 
-def convert(given: Given, *, variant: Variant) -> Converted:
+def convert(given: ImportSource, *, variant: Variant) -> Converted:
     """Convert a side network and its head.
 
     Raises:
@@ -100,7 +100,7 @@ def convert(given: Given, *, variant: Variant) -> Converted:
 
 
 def _configure(
-    given: Given, *, tensors: Tensors, variant: Variant, sampling: SamplingRule, preprocessing: Preprocessing
+    given: ImportSource, *, tensors: Tensors, variant: Variant, sampling: SamplingRule, preprocessing: Preprocessing
 ) -> ModelConfig:
     """Read the sizes off the tensors; that a head is missing is found later."""
     head = tensors.get(f"{_HEAD}fc.weight")
@@ -122,7 +122,7 @@ def _configure(
     )
 
 
-def _find_preset(given: Given) -> tuple[SamplingRule, Preprocessing]:
+def _find_preset(given: ImportSource) -> tuple[SamplingRule, Preprocessing]:
     """Return how a data set's frames were sampled and cut: Something-Something's are stretched, Kinetics' are not."""
     size = given.backbone.config.clip.image_size_pixels
     if given.preset is None:

@@ -19,7 +19,14 @@ from service.contract.manifest import Preprocessing
 from training.config.model import Mode, ModelConfig, VLPromptConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
-from training.importers.conversion import Converted, Given, list_changed, require_same, scale_pixels, with_preprocessing
+from training.importers.conversion import (
+    Converted,
+    ImportSource,
+    list_changed,
+    require_same,
+    scale_pixels,
+    with_preprocessing,
+)
 from training.importers.mapping import Rule, Tensors, check_tensors, rename_tensors
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -39,7 +46,7 @@ _RULES: tuple[Rule, ...] = (
 _MODES: Mapping[str, Mode] = MappingProxyType({"both": "full", "image": "image", "text": "text"})
 
 
-def convert_fine_tuned(given: Given) -> Converted:
+def convert_fine_tuned(given: ImportSource) -> Converted:
     """Convert a fine-tuned CLIP; what was frozen must be the backbone's.
 
     Raises:
@@ -59,7 +66,7 @@ def convert_fine_tuned(given: Given) -> Converted:
     )
 
 
-def convert_prompted(given: Given) -> Converted:
+def convert_prompted(given: ImportSource) -> Converted:
     """Convert prompts; the fine-tuned towers below them become the backbone of the run.
 
     Raises:
@@ -86,19 +93,19 @@ def convert_prompted(given: Given) -> Converted:
     )
 
 
-def _read_towers(given: Given, *, tensors: Tensors) -> dict[str, Tensor]:
+def _read_towers(given: ImportSource, *, tensors: Tensors) -> dict[str, Tensor]:
     """Read both towers under CLIP's names, with the vocabulary of the backbone."""
     clip = {_TOKENS: given.backbone.clip[_TOKENS], **rename_tensors(tensors, rules=_RULES)}
     check_tensors(clip, expected=_reference(given), source=given.source)
     return clip
 
 
-def _reference(given: Given) -> dict[str, Tensor]:
+def _reference(given: ImportSource) -> dict[str, Tensor]:
     """Return the backbone's towers; one that does not state a logit scale has CLIP's."""
     return {_SCALE: torch.tensor(math.log(100)), **given.backbone.clip}
 
 
-def _read_labels(given: Given, *, names: Sequence[str], num_prompts: int) -> tuple[tuple[Label, ...], str]:
+def _read_labels(given: ImportSource, *, names: Sequence[str], num_prompts: int) -> tuple[tuple[Label, ...], str]:
     """Read labels and template from the vectors of the classes' texts, from which prompts are left out."""
     texts = read_class_texts(given, names=names, num_prompts=num_prompts)
     return given.choose_labels(num_classes=texts.num_classes, found=texts.names), texts.template
@@ -114,7 +121,7 @@ def _take_prompts(tensors: dict[str, Tensor], first: str, others: str, *, source
     return torch.stack(prompts)
 
 
-def _find_mode(clip: Tensors, *, given: Given) -> Mode:
+def _find_mode(clip: Tensors, *, given: ImportSource) -> Mode:
     """Take the mode from the config in the file, else from which towers are the backbone's.
 
     Raises:
@@ -148,7 +155,7 @@ def _place(name: str) -> str:
     return f"video.{name}" if name.startswith(_VISUAL) else f"english.{name}"
 
 
-def _configure(given: Given, *, template: str, **fields: Any) -> ModelConfig:  # noqa: ANN401
+def _configure(given: ImportSource, *, template: str, **fields: Any) -> ModelConfig:  # noqa: ANN401
     stated = next(
         (each for each in _find_settings(given.checkpoint.extras, "NUM_FRAMES") if isinstance(each, int)), None
     )
@@ -163,7 +170,7 @@ def _configure(given: Given, *, template: str, **fields: Any) -> ModelConfig:  #
     )
 
 
-def _preprocessing(given: Given) -> Preprocessing:
+def _preprocessing(given: ImportSource) -> Preprocessing:
     size = given.backbone.config.clip.image_size_pixels
     return Preprocessing(
         input_size=size,

@@ -14,7 +14,7 @@ from service.contract.manifest import Preprocessing
 from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, TemporalPromptConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
-from training.importers.conversion import Converted, Given, require_same, shapes_of, with_preprocessing
+from training.importers.conversion import Converted, ImportSource, require_same, shapes_of, with_preprocessing
 from training.importers.mapping import Rule, Tensors, check_tensors, rename_tensors
 from training.runs.backbone import Backbone
 
@@ -56,7 +56,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def convert(given: Given) -> Converted:
+def convert(given: ImportSource) -> Converted:
     """Convert the image branch; its frozen towers must be the backbone's, but for the positions of patches.
 
     What its patch embedding adds to every patch becomes a part of their positions.
@@ -83,7 +83,7 @@ def convert(given: Given) -> Converted:
     )
 
 
-def _configure(given: Given, *, tensors: Tensors) -> ModelConfig:
+def _configure(given: ImportSource, *, tensors: Tensors) -> ModelConfig:
     num_frames, num_prompts = tensors[f"{_FIRST}interchange_prompts"].shape[-2], 1
     if given.num_frames not in (None, num_frames):
         raise ImportProblem(
@@ -126,7 +126,7 @@ def _read_prompts(tensors: Tensors) -> dict[str, Tensor]:
     return prompts
 
 
-def _read_labels(given: Given) -> tuple[tuple[Label, ...], tuple[str, ...]]:
+def _read_labels(given: ImportSource) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     context = given.checkpoint.tensors.get(_CONTEXT)
     if context is None:
         raise ImportProblem(f"{given.source} does not hold the tensors of its family. missing: {_CONTEXT}")
@@ -140,7 +140,7 @@ def _read_labels(given: Given) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     return given.choose_labels(num_classes=texts.num_classes, found=texts.names), remarks
 
 
-def _preprocessing(given: Given) -> Preprocessing:
+def _preprocessing(given: ImportSource) -> Preprocessing:
     size = given.backbone.config.clip.image_size_pixels
     return Preprocessing(
         input_size=size,

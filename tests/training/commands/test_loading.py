@@ -7,11 +7,11 @@ import pytest
 
 from tests.end_to_end.server import ROOT
 from tests.training.commands.test_menu import call
-from training.commands.menu import COMMANDS, Late, load
+from training.commands.menu import COMMANDS, LazyCommand, load
 
 
 @pytest.mark.parametrize("late", COMMANDS, ids=lambda late: late.name)
-def test_command_is_there_and_says_what_the_list_says(late: Late) -> None:
+def test_command_is_there_and_says_what_the_list_says(late: LazyCommand) -> None:
     loaded = load(late)
     assert (loaded.help or "").splitlines()[0] == late.help
 

@@ -12,7 +12,7 @@ from service.contract.views import ViewPlan
 from tests.training.tiny import PREPROCESSING
 from tests.videos import draw_number, read_number, write_numbered_video
 from training.data.frame_folders import decode_video, digest_video, open_frame_folder, size_bytes
-from training.data.frames import DecodedFrames, store_frames
+from training.data.frames import FramesOnDemand, store_frames
 from training.data.views import read_all_views
 from training.errors import DataError
 
@@ -79,7 +79,7 @@ def test_damaged_picture_is_named_and_not_replaced(tmp_path: Path) -> None:
 
 def test_training_frames_come_from_folders(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "85")
-    decoded = DecodedFrames((folder,), PREPROCESSING)
+    decoded = FramesOnDemand((folder,), PREPROCESSING)
     stored = store_frames([folder], directory=tmp_path / "cache", preprocessing=PREPROCESSING, max_frames=64,
                           limit_bytes=1 << 20, num_workers=1)  # fmt: skip
     for source in (decoded, stored):
@@ -89,7 +89,7 @@ def test_training_frames_come_from_folders(tmp_path: Path) -> None:
 
 def test_folders_are_listed_once(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "85")
-    source = DecodedFrames((folder,), PREPROCESSING)
+    source = FramesOnDemand((folder,), PREPROCESSING)
     read = [read_number(source.read(0, select=lambda n: np.array([n - 1]))[0])]
     write_folder(folder, numbers=range(12, 14))
     read.append(read_number(source.read(0, select=lambda n: np.array([n - 1]))[0]))
@@ -99,7 +99,7 @@ def test_folders_are_listed_once(tmp_path: Path) -> None:
 def test_bad_folder_is_named_when_training(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty: the folder holds no JPEG picture"):
-        DecodedFrames((tmp_path / "empty",), PREPROCESSING).read(0, select=np.arange)
+        FramesOnDemand((tmp_path / "empty",), PREPROCESSING).read(0, select=np.arange)
 
 
 def test_views_of_folders_are_those_of_the_same_pictures(tmp_path: Path) -> None:

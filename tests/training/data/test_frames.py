@@ -8,7 +8,7 @@ import pytest
 from tests.training.tiny import PREPROCESSING
 from tests.videos import read_number, write_numbered_video
 from training.data.annotations import VideoData
-from training.data.frames import DecodedFrames, FrameSource, StoredFrames, store_frames
+from training.data.frames import FramesOnDemand, FrameSource, StoredFrames, store_frames
 from training.errors import DataError
 
 
@@ -36,7 +36,7 @@ def videos(tmp_path: Path) -> list[Path]:
 
 
 def test_stored_and_decoded_frames_are_those_asked_for(videos: list[Path], tmp_path: Path) -> None:
-    stored, decoded = store(videos, tmp_path / "cache"), DecodedFrames(tuple(videos), PREPROCESSING)
+    stored, decoded = store(videos, tmp_path / "cache"), FramesOnDemand(tuple(videos), PREPROCESSING)
     assert len(stored) == len(decoded) == 2
     for source in (stored, decoded):
         assert numbers(source, 0, [2, 0]) == [2, 0]
@@ -44,7 +44,7 @@ def test_stored_and_decoded_frames_are_those_asked_for(videos: list[Path], tmp_p
 
 
 def test_whole_pictures_are_resized_and_not_cropped(data: VideoData) -> None:
-    source = DecodedFrames((data.path_of(data.annotations[0]),), PREPROCESSING)
+    source = FramesOnDemand((data.path_of(data.annotations[0]),), PREPROCESSING)
     assert source.read(0, select=lambda num_frames: np.arange(num_frames)).shape == (6, 32, 48, 3)
 
 
@@ -92,4 +92,4 @@ def test_bad_videos_are_all_named(videos: list[Path], tmp_path: Path) -> None:
 def test_bad_video_is_named_when_decoded_anew(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"not a video")
     with pytest.raises(DataError, match=r"a\.mp4: "):
-        DecodedFrames((tmp_path / "a.mp4",), PREPROCESSING).read(0, select=lambda _: np.array([0]))
+        FramesOnDemand((tmp_path / "a.mp4",), PREPROCESSING).read(0, select=lambda _: np.array([0]))

@@ -14,7 +14,7 @@ from tests.videos import read_number, write_numbered_video
 from training.config.model import AugmentConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import Draw, TrainingClips, open_training_clips
-from training.data.frames import DecodedFrames
+from training.data.frames import FramesOnDemand
 from training.data.loader import BatchPlan, build_loader
 from training.data.training_set import TrainingSet
 from training.errors import DataError
@@ -101,7 +101,7 @@ def test_repetitions_of_a_video_are_drawn_apart(data: VideoData, frames_cache: P
 
 
 def open_windows(directory: Path, *, num_frames: int, augment: AugmentConfig) -> TrainingClips:
-    source = DecodedFrames((write_numbered_video(directory / "a.mp4", num_frames=num_frames),), PREPROCESSING)
+    source = FramesOnDemand((write_numbered_video(directory / "a.mp4", num_frames=num_frames),), PREPROCESSING)
     return TrainingClips(
         source, label_ids=np.array([0]), mirrored=np.array([0]), opposites=np.array([0]), sampling=WINDOWS,
         size_pixels=32, augment=augment, seed=0,
@@ -133,7 +133,7 @@ def test_batches_of_windows_have_their_axis(tmp_path: Path) -> None:
 
 
 def test_backward_twin_shows_the_same_frames_under_the_opposite_label(data: VideoData) -> None:
-    source = DecodedFrames((data.path_of(data.annotations[0]),), RECIPE.model.preprocessing)
+    source = FramesOnDemand((data.path_of(data.annotations[0]),), RECIPE.model.preprocessing)
     clips = TrainingClips(
         source, label_ids=np.array([0]), mirrored=np.array([0, 1]), opposites=np.array([1, 0]), sampling=SAMPLING,
         size_pixels=32, augment=RECIPE.augment, seed=0,
@@ -188,7 +188,7 @@ def test_random_changes_follow_from_seed_epoch_and_video(data: VideoData, frames
 
 
 def test_every_video_needs_a_label() -> None:
-    source = DecodedFrames((Path("a.mp4"),), RECIPE.model.preprocessing)
+    source = FramesOnDemand((Path("a.mp4"),), RECIPE.model.preprocessing)
     with pytest.raises(ValueError, match="1 videos were given with 2 labels"):
         TrainingClips(source, label_ids=np.array([0, 1]), mirrored=np.array([0, 1]), opposites=np.array([1, 0]),
                       sampling=SAMPLING, size_pixels=32, augment=RECIPE.augment, seed=0)  # fmt: skip

@@ -25,7 +25,7 @@ from training.evaluation.report import render_markdown
 from training.evaluation.retrieval import evaluate_retrieval
 from training.evaluation.summary import Summary
 from training.export.provenance import choose_fusion, describe_provenance
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.runs.run import load_model, open_run
 
 SETTINGS = Settings(num_workers=1)
@@ -37,7 +37,7 @@ def fit_classifier(data: VideoData, *, folder: Path, backbone: Path, cache: Path
     fit(
         replace(RECIPE, model=side_config(head="linear"), fit=replace(RECIPE.fit, num_epochs=1)),
         data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
+        resources=FitResources(run_dir=folder, cache_dir=cache, num_workers=1),
         backbone_dir=backbone,
         resume=False,
         begin=lambda _: lambda _: None,

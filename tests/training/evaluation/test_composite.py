@@ -16,7 +16,7 @@ from training.evaluation.protocols import PROTOCOLS
 from training.evaluation.report import Report
 from training.evaluation.summary import Summary, harmonic_mean, render_summary
 from training.export.provenance import choose_fusion, describe_provenance
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.runs.run import open_run
 
 SETTINGS = Settings(num_workers=1)
@@ -41,7 +41,7 @@ def run_dir(
     fit(
         replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1)),
         data=halves,
-        workplace=Workplace(run_dir=folder, cache_dir=frames_cache, num_workers=1),
+        resources=FitResources(run_dir=folder, cache_dir=frames_cache, num_workers=1),
         backbone_dir=backbone_dir,
         resume=False,
         begin=lambda _: lambda _: None,

@@ -23,7 +23,7 @@ from training.evaluation.figures.draw import Drawn, draw_figures
 from training.evaluation.figures.evidence import read_text_similarity
 from training.evaluation.figures.study import FigureSettings
 from training.evaluation.protocols import Protocol
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.runs.run import load_model, open_run
 
 SETTINGS = FigureSettings(num_videos=2, num_workers=1)
@@ -42,7 +42,7 @@ def fit_run(recipe: Recipe, *, data: VideoData, folder: Path, backbone: Path, ca
     fit(
         replace(recipe, fit=replace(recipe.fit, num_epochs=1)),
         data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
+        resources=FitResources(run_dir=folder, cache_dir=cache, num_workers=1),
         backbone_dir=backbone,
         resume=False,
         begin=lambda _: lambda _: None,

@@ -14,7 +14,7 @@ from training.data.annotations import VideoData
 from training.data.captions import CaptionedVideos
 from training.errors import DataError
 from training.evaluation.retrieval import RankFigures, evaluate_retrieval, render_retrieval, score_captions
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.runs.run import open_run
 
 
@@ -22,7 +22,7 @@ def start(data: VideoData, *, folder: Path, backbone: Path, cache: Path) -> Path
     fit(
         replace(RECIPE, fit=replace(RECIPE.fit, num_epochs=1)),
         data=data,
-        workplace=Workplace(run_dir=folder, cache_dir=cache, num_workers=1),
+        resources=FitResources(run_dir=folder, cache_dir=cache, num_workers=1),
         backbone_dir=backbone,
         resume=False,
         begin=lambda _: lambda _: None,

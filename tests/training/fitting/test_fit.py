@@ -12,7 +12,7 @@ from tests.training.tiny import RECIPE, tiny_prompts
 from training.config.model import FitConfig, Recipe
 from training.data.annotations import VideoData
 from training.errors import DivergenceError, RunError
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.step import require_finite
 from training.models.video_clip import VideoCLIP
 from training.runs.curves import StepRecord, read_records
@@ -35,9 +35,9 @@ def stop_after(step: int) -> Callable[[VideoCLIP], Callable[[StepRecord], None]]
 def run(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path) -> Callable[..., VideoCLIP]:
     def start(name: str = "run", *, recipe: Recipe = RECIPE, resume: bool = False,
               begin: Callable[[VideoCLIP], Callable[[StepRecord], None]] = ignore) -> VideoCLIP:  # fmt: skip
-        workplace = Workplace(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
+        resources = FitResources(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
         backbone = None if resume else backbone_dir
-        return fit(recipe, data=data, workplace=workplace, backbone_dir=backbone, resume=resume, begin=begin)
+        return fit(recipe, data=data, resources=resources, backbone_dir=backbone, resume=resume, begin=begin)
 
     return start
 
@@ -170,9 +170,9 @@ def test_run_folder_that_is_taken_is_refused(run: Callable[..., VideoCLIP]) -> N
 
 
 def test_run_without_a_backbone_is_refused(data: VideoData, tmp_path: Path) -> None:
-    workplace = Workplace(run_dir=tmp_path / "run", cache_dir=tmp_path, num_workers=1)
+    resources = FitResources(run_dir=tmp_path / "run", cache_dir=tmp_path, num_workers=1)
     with pytest.raises(RunError, match="needs frozen towers to start from; give their folder with --backbone"):
-        fit(RECIPE, data=data, workplace=workplace, backbone_dir=None, resume=False, begin=ignore)
+        fit(RECIPE, data=data, resources=resources, backbone_dir=None, resume=False, begin=ignore)
 
 
 def test_resuming_with_another_recipe_is_refused(run: Callable[..., VideoCLIP]) -> None:
@@ -197,9 +197,9 @@ def test_resuming_on_other_data_is_refused(
 ) -> None:
     run()
     other = replace(data, digest="0" * 64)
-    workplace = Workplace(run_dir=tmp_path / "run", cache_dir=frames_cache, num_workers=1)
+    resources = FitResources(run_dir=tmp_path / "run", cache_dir=frames_cache, num_workers=1)
     with pytest.raises(RunError, match=f"was started on other data .*, not {'0' * 64}"):
-        fit(RECIPE, data=other, workplace=workplace, backbone_dir=None, resume=True, begin=ignore)
+        fit(RECIPE, data=other, resources=resources, backbone_dir=None, resume=True, begin=ignore)
 
 
 @pytest.mark.parametrize(

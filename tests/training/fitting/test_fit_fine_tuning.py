@@ -19,7 +19,7 @@ from training.config.model import Fusion, Mode, ModelConfig, Recipe
 from training.data.annotations import VideoData
 from training.data.loader import ClipBatch
 from training.errors import DivergenceError, RunError
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.step import Optimisation
 from training.fitting.texts import prepare_texts
 from training.models.video_clip import VideoCLIP
@@ -41,8 +41,8 @@ def run(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path)
     def start(
         name: str, recipe: Recipe, *, towers: Path | None = backbone_dir, begin: object = do_nothing
     ) -> VideoCLIP:
-        workplace = Workplace(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
-        return fit(recipe, data=data, workplace=workplace, backbone_dir=towers, resume=towers is None, begin=begin)  # type: ignore[arg-type]
+        resources = FitResources(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
+        return fit(recipe, data=data, resources=resources, backbone_dir=towers, resume=towers is None, begin=begin)  # type: ignore[arg-type]
 
     return start
 

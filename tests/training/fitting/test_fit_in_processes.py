@@ -22,7 +22,7 @@ from tests.training.side import CLOSED_FITTING, OPEN_FITTING
 from tests.training.tiny import LABELS, RECIPE, tiny_prompts
 from training.config.model import Recipe
 from training.data.annotations import VideoData
-from training.fitting.fit import Workplace
+from training.fitting.fit import FitResources
 from training.runs.checkpoint import latest_checkpoint
 from training.runs.curves import read_records
 
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def job(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path) -> Callable[..., Job]:
     def describe(name: str, recipe: Recipe = RECIPE, **changes: object) -> Job:
-        workplace = Workplace(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
-        first = Job(recipe=recipe, data=data, workplace=workplace, backbone_dir=backbone_dir)
+        resources = FitResources(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
+        first = Job(recipe=recipe, data=data, resources=resources, backbone_dir=backbone_dir)
         return replace(first, **changes)  # type: ignore[arg-type]
 
     return describe

@@ -18,7 +18,7 @@ from training.config.model import CLIP_PREPROCESSING, Recipe
 from training.data.annotations import VideoData
 from training.data.loader import ClipBatch
 from training.errors import RunError, SettingError
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.step import Optimisation, prepare_modes
 from training.fitting.texts import prepare_texts
 from training.models.video_clip import VideoCLIP
@@ -34,9 +34,9 @@ CLASSES = tuple(Label(*each) for each in LABELS)
 def run(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path) -> Callable[..., VideoCLIP]:
     def start(name: str, recipe: Recipe, *, own: VideoData = data, begin: object = do_nothing,
               resume: bool = False) -> VideoCLIP:  # fmt: skip
-        workplace = Workplace(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
+        resources = FitResources(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
         towers = None if resume else backbone_dir
-        return fit(recipe, data=own, workplace=workplace, backbone_dir=towers, resume=resume, begin=begin)  # type: ignore[arg-type]
+        return fit(recipe, data=own, resources=resources, backbone_dir=towers, resume=resume, begin=begin)  # type: ignore[arg-type]
 
     return start
 

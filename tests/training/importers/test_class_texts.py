@@ -11,7 +11,7 @@ from tests.training.importers.vifi import tokenize
 from training.errors import ImportProblem
 from training.importers.class_texts import ClassTexts, find_rows, read_class_texts
 from training.importers.container import Checkpoint
-from training.importers.conversion import Given
+from training.importers.conversion import ImportSource
 from training.runs.backbone import Backbone, read_backbone
 
 TABLE = draw_clip(0)["token_embedding.weight"]
@@ -23,7 +23,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
 
 
 def read(vectors: Tensor, *, backbone: Backbone) -> ClassTexts:
-    given = Given(Checkpoint(Path("file.pth"), "", {"texts": vectors}, {}), backbone)
+    given = ImportSource(Checkpoint(Path("file.pth"), "", {"texts": vectors}, {}), backbone)
     return read_class_texts(given, names=["texts"], num_prompts=0)
 
 

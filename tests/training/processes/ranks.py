@@ -18,7 +18,7 @@ from tests.training.tiny import random_clips
 from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.loader import ClipBatch
-from training.fitting.fit import Workplace, fit
+from training.fitting.fit import FitResources, fit
 from training.fitting.progress import show_fit
 from training.fitting.step import Optimisation
 from training.fitting.texts import prepare_texts
@@ -82,7 +82,7 @@ class Job:
 
     recipe: Recipe
     data: VideoData
-    workplace: Workplace
+    resources: FitResources
     backbone_dir: Path | None
     begin: Begin = do_nothing
     float64: bool = False
@@ -97,7 +97,7 @@ def fit_in_processes(job: Job, *, num_processes: int) -> None:
 def measure_shares(job: Job, *, num_processes: int) -> list[dict[str, int]]:
     """Take a step without data, and count the numbers that each process then stores of the model and of its moments."""
     run_in_processes(_run_in_rank, _measure, job, num_processes=num_processes)
-    paths = (job.workplace.run_dir.with_name(f"shares{rank}.json") for rank in range(num_processes))
+    paths = (job.resources.run_dir.with_name(f"shares{rank}.json") for rank in range(num_processes))
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
@@ -106,7 +106,7 @@ def _run_in_rank(rank: int, function: Callable[[Job], None], job: Job) -> None:
     try:
         function(job)
     except DuoActError as error:
-        errors = job.workplace.run_dir.with_name(f"error{rank}.txt")
+        errors = job.resources.run_dir.with_name(f"error{rank}.txt")
         errors.write_text(str(error), encoding="utf-8")
 
 
@@ -114,14 +114,14 @@ def _fit(job: Job) -> None:
     model = fit(
         job.recipe,
         data=job.data,
-        workplace=job.workplace,
+        resources=job.resources,
         backbone_dir=job.backbone_dir,
         resume=job.backbone_dir is None,
         begin=job.begin,
         shard=job.shard,
     )
     if job.shard:
-        torch.save(model.state_dict(), job.workplace.run_dir.with_name(f"returned{os.environ['RANK']}.pt"))
+        torch.save(model.state_dict(), job.resources.run_dir.with_name(f"returned{os.environ['RANK']}.pt"))
 
 
 def _measure(job: Job) -> None:
@@ -138,7 +138,7 @@ def _measure(job: Job) -> None:
     optimisation.take_step(ClipBatch(random_clips(2), torch.tensor([0, 1])), learning_rate=1e-3, step=1)
     moments = [moment for each in optimisation.optimizer.state.values() for moment in each.values()]
     shares = {"weights": _count_stored(model.parameters()), "moments": _count_stored(moments)}
-    path = job.workplace.run_dir.with_name(f"shares{accelerator.process_index}.json")
+    path = job.resources.run_dir.with_name(f"shares{accelerator.process_index}.json")
     path.write_text(json.dumps(shares), encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ from tests.training.side import CLOSED_FITTING
 from tests.training.tiny import RECIPE, tiny_prompts
 from training.config.model import Recipe
 from training.data.annotations import VideoData
-from training.fitting.fit import Workplace
+from training.fitting.fit import FitResources
 from training.runs.checkpoint import latest_checkpoint
 from training.runs.curves import read_records
 
@@ -38,8 +38,8 @@ IN_PASSES = replace(FINE_TUNING, fit=replace(FINE_TUNING.fit, mixup_alpha=0.8, c
 @pytest.fixture
 def job(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path) -> Callable[..., Job]:
     def describe(name: str, recipe: Recipe = RECIPE, **changes: object) -> Job:
-        workplace = Workplace(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
-        first = Job(recipe=recipe, data=data, workplace=workplace, backbone_dir=backbone_dir, float64=True)
+        resources = FitResources(run_dir=tmp_path / name, cache_dir=frames_cache, num_workers=1)
+        first = Job(recipe=recipe, data=data, resources=resources, backbone_dir=backbone_dir, float64=True)
         return replace(first, **changes)  # type: ignore[arg-type]
 
     return describe
@@ -49,9 +49,9 @@ def job(data: VideoData, backbone_dir: Path, frames_cache: Path, tmp_path: Path)
 def whole_run(data: VideoData, backbone_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fit both towers in one process."""
     folder = tmp_path_factory.mktemp("whole")
-    workplace = Workplace(run_dir=folder / "run", cache_dir=folder, num_workers=1)
+    resources = FitResources(run_dir=folder / "run", cache_dir=folder, num_workers=1)
     fit_in_processes(
-        Job(recipe=FINE_TUNING, data=data, workplace=workplace, backbone_dir=backbone_dir, float64=True),
+        Job(recipe=FINE_TUNING, data=data, resources=resources, backbone_dir=backbone_dir, float64=True),
         num_processes=1,
     )
     return folder / "run"

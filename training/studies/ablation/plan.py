@@ -113,7 +113,7 @@ def open_ablation(
     recipe = replace(recipe, model=read_backbone(backbone_dir).configure(recipe.model))
     check_distinct(table, recipe)
     ablation = Ablation(
-        table=table.entitled(recipe),
+        table=table.with_titles(recipe),
         recipe=recipe,
         settings=tuple(settings),
         data=data,

@@ -20,7 +20,7 @@ from training.evaluation.composite import evaluate_protocol
 from training.evaluation.evaluate import Settings
 from training.files.locks import lock_if_free, waiting_lock
 from training.files.texts import render_json, write_text
-from training.fitting.fit import Workplace, count_classes, fit
+from training.fitting.fit import FitResources, count_classes, fit
 from training.models.card import describe_model
 from training.runs.backbone import BACKBONE_NAME, copy_backbone
 from training.runs.checkpoint import has_checkpoint
@@ -33,7 +33,7 @@ CARD_NAME, FAILURE_NAME = "model.json", "failure.txt"
 
 
 @dataclass(frozen=True)
-class Means:
+class DecodeResources:
     """Where decoded frames are kept, and how many processes decode."""
 
     cache_dir: Path
@@ -44,7 +44,7 @@ def run_all(
     ablation: Ablation,
     runs: Sequence[PlannedRun],
     *,
-    means: Means,
+    resources: DecodeResources,
     display: Display,
     after_each: Callable[[], None],
 ) -> int:
@@ -60,7 +60,7 @@ def run_all(
                 display.say(position, run.name, "in work by another process")
                 continue
             try:
-                outcome = _complete(ablation, run, means=means, display=display, position=position)
+                outcome = _complete(ablation, run, resources=resources, display=display, position=position)
                 (run.directory / FAILURE_NAME).unlink(missing_ok=True)
             except Exception as error:
                 num_failed += 1
@@ -76,7 +76,9 @@ def evaluation_path(ablation: Ablation, run: PlannedRun) -> Path:
     return run.directory / EVALUATION_NAME / f"{run.protocol(ablation.protocol).name}.json"
 
 
-def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Display, position: int) -> str:
+def _complete(
+    ablation: Ablation, run: PlannedRun, *, resources: DecodeResources, display: Display, position: int
+) -> str:
     """Do what is left of one run; returns what there is to say of it."""
     recipe = run.recipe(ablation.recipe)
     recipe = count_classes(recipe, training_set=TrainingSet.of(recipe, data=ablation.data))
@@ -84,31 +86,35 @@ def _complete(ablation: Ablation, run: PlannedRun, *, means: Means, display: Dis
         check_resumable(run.directory, recipe=recipe, data=ablation.data)
         return "was done before"
     if run.variant.trains:
-        _fit(ablation, run, recipe=recipe, means=means, display=display, position=position)
+        _fit(ablation, run, recipe=recipe, resources=resources, display=display, position=position)
     else:
         _start_untrained(ablation, run, recipe=recipe)
     card = describe_model(recipe.model).to_json()
     write_text(run.directory / CARD_NAME, text=render_json(card))
-    settings = Settings(num_workers=means.num_workers)
+    settings = Settings(num_workers=resources.num_workers)
     protocol = run.protocol(ablation.protocol)
     report = evaluate_protocol(open_run(run.directory), data=ablation.data, protocol=protocol, settings=settings)
     # The last reading is the one that the service uses: fused, English alone, or the classes of a closed set.
     return f"top-1 {report.accuracies[-1].top1:.1%} ({report.accuracies[-1].reading})"
 
 
-def _fit(ablation: Ablation, run: PlannedRun, *, recipe: Recipe, means: Means, display: Display, position: int) -> None:
+def _fit(
+    ablation: Ablation, run: PlannedRun, *, recipe: Recipe, resources: DecodeResources, display: Display, position: int
+) -> None:
     """Fit a run from its start, or from its last checkpoint."""
     source, can_resume = _find_source(ablation, run), has_checkpoint(run.directory)
     if not can_resume:
         shutil.rmtree(run.directory, ignore_errors=True)
         if source == ablation.backbone_dir:
             _link_backbone(ablation, run)
-    _store_frames(ablation, recipe, means=means)
+    _store_frames(ablation, recipe, resources=resources)
     with display.show_steps(position, run.name) as begin:
         fit(
             recipe,
             data=ablation.data,
-            workplace=Workplace(run_dir=run.directory, cache_dir=means.cache_dir, num_workers=means.num_workers),
+            resources=FitResources(
+                run_dir=run.directory, cache_dir=resources.cache_dir, num_workers=resources.num_workers
+            ),
             backbone_dir=source,
             resume=can_resume,
             begin=begin,
@@ -148,14 +154,14 @@ def _link_backbone(ablation: Ablation, run: PlannedRun) -> None:
         unfinished.rename(run.directory / BACKBONE_NAME)
 
 
-def _store_frames(ablation: Ablation, recipe: Recipe, *, means: Means) -> None:
+def _store_frames(ablation: Ablation, recipe: Recipe, *, resources: DecodeResources) -> None:
     """Decode the training videos, if no run did yet, while other processes wait rather than do the same."""
-    with waiting_lock(means.cache_dir / LOCK_NAME):
+    with waiting_lock(resources.cache_dir / LOCK_NAME):
         open_training_clips(
             recipe,
             training_set=TrainingSet.of(recipe, data=ablation.data),
-            cache_dir=means.cache_dir,
-            num_workers=means.num_workers,
+            cache_dir=resources.cache_dir,
+            num_workers=resources.num_workers,
         )
 
 

@@ -1,14 +1,14 @@
 """The ablations of Wang and Wang, TDS-CLIP, with what the paper measured, and its method beside others.
 
 The paper's figures are accuracies in percent on Something-Something v1, of one view of 8 frames with CLIP ViT-B/16.
-What a variant changes is in ``side_variants`` and ``companions``.
+What a variant changes is in ``side_variants`` and ``other_methods``.
 """
 
 from collections.abc import Callable
 from functools import partial
 
 from training.config.model import Recipe
-from training.studies.ablation import companions
+from training.studies.ablation import other_methods
 from training.studies.ablation import side_variants as side
 from training.studies.ablation import variants as change
 from training.studies.ablation.variants import Change, PaperAccuracy, Table, Variant
@@ -150,8 +150,8 @@ _METHODS = _table(
     "TDS-CLIP",
     "Methods on the same videos",
     _row("vanilla", "CLIP as it is", change.vanilla, trains=False),
-    _row("vificlip", "both towers fine-tuned", companions.vificlip),
-    _row("dual_semantic", "adapters of dual semantics", companions.dual_semantic),
+    _row("vificlip", "both towers fine-tuned", other_methods.vificlip),
+    _row("dual_semantic", "adapters of dual semantics", other_methods.dual_semantic),
     _row("tds_open", "side network, open vocabulary", side.open_vocabulary),
     _row("tds_closed", "side network, closed set of classes", side.closed),
     note="The paper compares nothing of this kind on the same data. Every method trains by its own recipe; only the "

@@ -1,7 +1,7 @@
 """Variants of a recipe: what one row of a table changes, as functions from recipe to recipe.
 
 Which variants make a table, and what the paper measured, is in ``tables``; the recipes of other methods are in
-``companions``, and what concerns side networks alone in ``side_variants``.
+``other_methods``, and what concerns side networks alone in ``side_variants``.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,12 +66,12 @@ class Table:
     note: str = ""
     data_sets: tuple[str, ...] = ("HMDB51", "UCF101")
 
-    def entitled(self, recipe: Recipe) -> "Table":
+    def with_titles(self, recipe: Recipe) -> "Table":
         """Word the titles that depend on the recipe, but for those of variants that it has no room for."""
-        return replace(self, variants=tuple(_entitle(each, recipe) for each in self.variants))
+        return replace(self, variants=tuple(_with_title(each, recipe) for each in self.variants))
 
 
-def _entitle(variant: Variant, recipe: Recipe) -> Variant:
+def _with_title(variant: Variant, recipe: Recipe) -> Variant:
     if variant.title_of is None:
         return variant
     try:

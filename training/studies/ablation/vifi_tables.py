@@ -1,13 +1,13 @@
 """The comparisons of Rasheed et al. 2023, with what the paper measured, beside adapters of dual semantics.
 
 The paper's figures are accuracies in percent on HMDB51 and UCF101 with CLIP ViT-B/16; where it has more data sets, a
-note tells them. What a variant changes is in ``variants`` and ``companions``.
+note tells them. What a variant changes is in ``variants`` and ``other_methods``.
 """
 
 from functools import partial
 
 from training.config.model import Fusion
-from training.studies.ablation import companions
+from training.studies.ablation import other_methods
 from training.studies.ablation import variants as change
 from training.studies.ablation.variants import Change, PaperAccuracy, Table, Variant
 
@@ -76,11 +76,11 @@ _BASE_TO_NOVEL = Table(
         Variant(
             name="prompting",
             title="prompts on the fine-tuned towers",
-            change=companions.prompted,
+            change=other_methods.prompted,
             starts_from="full",
             paper=_paper(_halves(77.1, 54.9, 64.1), _halves(95.9, 74.1, 83.6)),
         ),
-        Variant(name="dual_semantic", title="adapters of dual semantics", change=companions.dual_semantic),
+        Variant(name="dual_semantic", title="adapters of dual semantics", change=other_methods.dual_semantic),
     ),
     note="To be run with --protocol base_to_novel: top-1 is then the harmonic mean, and the paper's figures are base / "
     "novel / harmonic mean, or the harmonic mean alone. Its prompts start from towers fine-tuned on Kinetics-400; here "
@@ -98,8 +98,8 @@ _RUNGS: tuple[tuple[str, str, Change, Figures, Figures], ...] = (
     ),
     ("text", "text tower", partial(change.fine_tuned, mode="text"), (54.5, 61.6, 63.1, 65.0), (80.1, 82.8, 85.8, 88.1)),
     ("full", "both towers", change.fine_tuned, (57.2, 62.7, 64.5, 66.8), (80.7, 85.1, 90.0, 92.7)),
-    ("prompting", "prompts", companions.prompted, (63.0, 65.1, 69.6, 72.0), (91.0, 93.7, 95.0, 96.4)),
-    ("dual_semantic", "dual semantics", companions.dual_semantic, (), ()),
+    ("prompting", "prompts", other_methods.prompted, (63.0, 65.1, 69.6, 72.0), (91.0, 93.7, 95.0, 96.4)),
+    ("dual_semantic", "dual semantics", other_methods.dual_semantic, (), ()),
 )
 
 

@@ -22,7 +22,7 @@ from training.studies.ablation.plan import Ablation, PlannedRun, list_runs, open
 from training.studies.ablation.progress import Display
 from training.studies.ablation.report import write_report
 from training.studies.ablation.results import collect_results
-from training.studies.ablation.runner import Means, run_all
+from training.studies.ablation.runner import DecodeResources, run_all
 from training.studies.ablation.tables import find_table
 from training.studies.ablation.variants import Table, Variant, fine_tuned, full, vanilla, with_prompts
 
@@ -49,8 +49,13 @@ def run(frames_cache: Path) -> Callable[..., tuple[int, str]]:
     def work(ablation: Ablation, *, seeds: tuple[int, ...] = (0,), only: tuple[str, ...] = ()) -> tuple[int, str]:
         runs = list_runs(ablation, only=only, seeds=seeds)
         console = Console(width=200, file=StringIO())
-        num_failed = run_all(ablation, runs, means=Means(frames_cache, 1), display=Display(console, len(runs)),
-                             after_each=partial(write_report, ablation))  # fmt: skip
+        num_failed = run_all(
+            ablation,
+            runs,
+            resources=DecodeResources(frames_cache, 1),
+            display=Display(console, len(runs)),
+            after_each=partial(write_report, ablation),
+        )
         return num_failed, console.file.getvalue()  # type: ignore[attr-defined]
 
     return work

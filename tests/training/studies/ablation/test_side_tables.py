@@ -68,7 +68,7 @@ def test_titles_tell_the_sizes_that_shares_came_to() -> None:
         "d = 1.6 of the recipe's, 512 in the paper",
     ]  # fmt: skip
     titles = {
-        table: [each.title for each in find_table(table).entitled(TINY).variants]
+        table: [each.title for each in find_table(table).with_titles(TINY).variants]
         for table in ("tds_side_width", "tds_layers", "tds_kernel")
     }
     assert titles == {
@@ -81,7 +81,7 @@ def test_titles_tell_the_sizes_that_shares_came_to() -> None:
 def test_title_stays_where_the_tower_has_too_few_layers() -> None:
     clip = replace(SIDE_MODEL.clip, vision_layers=1)  # type: ignore[type-var]
     shallow = replace(TINY, model=replace(SIDE_MODEL, clip=clip))
-    assert [each.title for each in find_table("tds_layers").entitled(shallow).variants] == [
+    assert [each.title for each in find_table("tds_layers").with_titles(shallow).variants] == [
         "the first half", "layers 0 to 0", "layers 0 to 0",
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from tests.training.tiny import MODEL
 from training.config.model import Recipe
 from training.errors import SettingError
 from training.recipes import find_recipe
-from training.studies.ablation.companions import COMPANIONS, Companion
+from training.studies.ablation.other_methods import COUNTERPARTS, OtherMethod
 from training.studies.ablation.plan import check_distinct
 from training.studies.ablation.tables import TABLES, find_table
 
@@ -182,10 +182,10 @@ def test_fine_tuning_and_its_counterparts_need_a_recipe_that_has_them() -> None:
         prompting.change(find_recipe("vificlip_k400"))
 
 
-@pytest.mark.parametrize("method", COMPANIONS)
-def test_counterparts_are_recipes_of_their_methods(method: Companion) -> None:
+@pytest.mark.parametrize("method", COUNTERPARTS)
+def test_counterparts_are_recipes_of_their_methods(method: OtherMethod) -> None:
     found = [(find_recipe(own).model.method, find_recipe(other).model.method)
-             for own, other in COMPANIONS[method].items()]  # fmt: skip
+             for own, other in COUNTERPARTS[method].items()]  # fmt: skip
     assert all(own != method and other == method for own, other in found)
 
 

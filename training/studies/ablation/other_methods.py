@@ -9,9 +9,9 @@ from training.config.model import Recipe
 from training.errors import SettingError
 from training.recipes import find_recipe
 
-Companion = Literal["vl_prompting", "dual_semantic", "vificlip"]
+OtherMethod = Literal["vl_prompting", "dual_semantic", "vificlip"]
 # By method: its recipe for the same kind of data as another method's recipe.
-COMPANIONS: Mapping[Companion, Mapping[str, str]] = MappingProxyType(
+COUNTERPARTS: Mapping[OtherMethod, Mapping[str, str]] = MappingProxyType(
     {
         "vl_prompting": MappingProxyType(
             {
@@ -45,31 +45,31 @@ COMPANIONS: Mapping[Companion, Mapping[str, str]] = MappingProxyType(
 
 def prompted(recipe: Recipe) -> Recipe:
     """Learn prompts in place of fine-tuning, by the recipe that goes with this one."""
-    return _companion(recipe, method="vl_prompting")
+    return _counterpart(recipe, method="vl_prompting")
 
 
 def dual_semantic(recipe: Recipe) -> Recipe:
     """Train the adapters of Deng et al. 2024 on the same videos, by the recipe that suits the same data."""
-    return _companion(recipe, method="dual_semantic")
+    return _counterpart(recipe, method="dual_semantic")
 
 
 def vificlip(recipe: Recipe) -> Recipe:
     """Fine-tune both towers (Rasheed et al. 2023) on the same videos, by the recipe that suits the same data."""
-    return _companion(recipe, method="vificlip")
+    return _counterpart(recipe, method="vificlip")
 
 
-def _companion(recipe: Recipe, *, method: Companion) -> Recipe:
+def _counterpart(recipe: Recipe, *, method: OtherMethod) -> Recipe:
     """Take another method's recipe, on the videos and the towers of this one.
 
     Frames and epochs are the other recipe's own, unless this one has not its published numbers of them: then they were
     set for the table, and hold in every row.
     """
-    companions = COMPANIONS[method]
-    if recipe.name not in companions:
+    counterparts = COUNTERPARTS[method]
+    if recipe.name not in counterparts:
         raise SettingError(
-            f"recipe {recipe.name!r} has no counterpart in method {method}; start from one of {', '.join(companions)}"
+            f"recipe {recipe.name!r} has no counterpart in method {method}; start from one of {', '.join(counterparts)}"
         )
-    published, other = find_recipe(recipe.name), find_recipe(companions[recipe.name])
+    published, other = find_recipe(recipe.name), find_recipe(counterparts[recipe.name])
     model = replace(
         other.model,
         clip=recipe.model.clip,
