@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -38,6 +38,7 @@ class SelectionTexts:
     warnings: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """One way to score labels, in three steps: what is cheap and may refuse, what waits for text towers, arithmetic."""
 
