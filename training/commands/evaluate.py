@@ -43,19 +43,20 @@ def evaluate_command(  # noqa: PLR0913 - each argument is an option
         settings = Settings(
             plan=ViewPlan.parse(views), fusion_lambda=fusion_lambda, select_on=select_on, num_workers=workers
         )
-        opened = open_run(run)
         if protocol == ZERO_SHOT:
+            data_sets = [read_video_data(folder) for folder in data]
+            opened = open_run(run)
             evaluate_transfer(
                 opened,
-                data_sets=[read_video_data(folder) for folder in data],
+                data_sets=data_sets,
                 splits=split or [chosen.split],
                 protocol=chosen,
                 settings=_settle_fusion(opened, protocol=chosen, settings=settings),
             )
         else:
-            evaluate_protocol(
-                opened, data=_read_only(data, protocol=protocol, splits=split or []), protocol=chosen, settings=settings
-            )
+            videos = _read_only(data, protocol=protocol, splits=split or [])
+            opened = open_run(run)
+            evaluate_protocol(opened, data=videos, protocol=chosen, settings=settings)
         if read_rank() == 0:
             console.print(Markdown((opened.evaluation / f"{chosen.name}.md").read_text(encoding="utf-8")))
 
