@@ -31,8 +31,8 @@ def choose_precision(wanted: WantedPrecision, *, graph: str, sections: Sections 
     """
     *preferred, last = served_precisions(graph)
     # The last is not tried: nothing is left to take in its place.
-    usable = (each for each in preferred if wanted != "f32" and sections.bears(graph, each) and not find_obstacle(each))
-    return next(usable, last)
+    tried = preferred if wanted != "f32" else []
+    return next((each for each in tried if not (sections.find_objection(graph, each) or find_obstacle(each))), last)
 
 
 @cache

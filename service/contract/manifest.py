@@ -172,10 +172,15 @@ class Sections(BaseModel):
         """Names of the sections that the bundle does without."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is None)
 
-    def bears(self, graph: str, precision: Precision) -> bool:
-        """Whether nothing measured speaks against running a graph in a precision."""
+    def find_objection(self, graph: str, precision: Precision) -> str:
+        """Say what was measured that speaks against running a graph in a precision; empty where nothing was."""
         measured = (self.precisions or {}).get(graph, {}).get(precision)
-        return measured is None or measured.min_cosine >= MIN_COSINE_BF16
+        if measured is None or measured.min_cosine >= MIN_COSINE_BF16:
+            return ""
+        return (
+            f"the cosine of {graph} in {precision} to f32 was {measured.min_cosine:.6f} on {measured.cpu}; at least "
+            f"{MIN_COSINE_BF16} is needed"
+        )
 
 
 NO_SECTIONS: Final = Sections()

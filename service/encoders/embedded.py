@@ -91,7 +91,10 @@ def load_embedded_encoders(bundle: Bundle, *, options: EngineOptions) -> Encoder
         )
         for spec in served_specs(bundle)
     }
-    _report_precisions({name: graph.precision for name, graph in graphs.items()}, wanted=options.precision)
+    if options.precision != "f32":
+        _report_obstacle(bundle, wanted=options.precision)
+    precisions = {name: graph.precision for name, graph in graphs.items()}
+    _logger.info("encoder loaded", engine="openvino", cpu=describe_cpu(), precisions=precisions)
 
     def close() -> None:
         for graph in graphs.values():
@@ -112,9 +115,8 @@ def _usable(cache_dir: Path | None) -> Path | None:
     return cache_dir
 
 
-def _report_precisions(precisions: dict[str, Precision], *, wanted: WantedPrecision) -> None:
-    """Log what each graph is run in; that there is no bf16 is a warning only where it was asked for."""
-    obstacle = "" if wanted == "f32" else find_obstacle("bf16")
-    if obstacle:
+def _report_obstacle(bundle: Bundle, *, wanted: WantedPrecision) -> None:
+    """Log why videos are not encoded in bf16, if they are not: a warning only where it was asked for."""
+    objection = bundle.manifest.sections.find_objection("video_encoder", "bf16")
+    if obstacle := find_obstacle("bf16") or objection:
         (_logger.warning if wanted == "bf16" else _logger.info)("bf16 is not used", reason=obstacle)
-    _logger.info("encoder loaded", engine="openvino", cpu=describe_cpu(), precisions=precisions)

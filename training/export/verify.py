@@ -192,7 +192,8 @@ def _verify_graph(
 
 
 def _compare(spec: GraphSpec, engine: _Engine, expectations: Expectations, *, sections: Sections) -> Iterator[Record]:
-    served = engine.precision in served_precisions(spec.name) and sections.bears(spec.name, engine.precision)
+    is_candidate = engine.precision in served_precisions(spec.name)
+    served = is_candidate and not sections.find_objection(spec.name, engine.precision)
     if engine.note:
         yield Record(spec.name, engine.name, "all", engine.precision, note=engine.note, served=served)
         return

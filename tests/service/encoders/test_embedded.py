@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from service.contract.errors import BundleError, DeadlineExceededError, EncoderUnavailableError
-from service.contract.manifest import Bundle, open_bundle
+from service.contract.manifest import Bundle, MeasuredPrecision, Sections, open_bundle
+from service.contract.precision import WantedPrecision
 from service.encoders.base import Encoders
 from service.encoders.embedded import EngineOptions, OpenVINOGraph, load_embedded_encoders
 from service.encoders.time_limit import TimeLimit
@@ -89,6 +91,21 @@ async def test_closed_engine_is_unavailable(bundle: Bundle) -> None:
     encoders.close()
     with pytest.raises(EncoderUnavailableError, match="video_encoder failed"):
         await encoders.check()
+
+
+@pytest.mark.parametrize(("wanted", "level"), [("auto", "info"), ("bf16", "warning")])
+async def test_bundle_that_does_not_bear_bf16_is_run_in_f32_and_told_of(
+    bundle: Bundle, wanted: WantedPrecision, level: str
+) -> None:
+    measured = MeasuredPrecision(min_cosine=0.9, cpu="a CPU")
+    sections = Sections(precisions={"video_encoder": {"bf16": measured}})
+    coarse = bundle.model_copy(update={"manifest": bundle.manifest.model_copy(update={"sections": sections})})
+    with capture_logs() as log:
+        load_embedded_encoders(coarse, options=EngineOptions(precision=wanted)).close()
+    [obstacle, loaded] = log
+    assert (obstacle["event"], obstacle["log_level"]) == ("bf16 is not used", level)
+    assert "bf16" in obstacle["reason"]
+    assert set(loaded["precisions"].values()) == {"f32"}
 
 
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
