@@ -30,6 +30,7 @@ from service.labels.banks import LabelBanks
 from service.labels.sets import LabelSets
 from service.labels.shared import SharedLabels
 from service.labels.store import LabelStore
+from service.recognition.answering import Answering
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer, VideoReader
 from service.recognition.scorers import build_scorer
@@ -43,15 +44,13 @@ _WEB = Path(__file__).parent / "web"
 
 @dataclass(frozen=True)
 class Parts:
-    """What answers questions, apart from any interface."""
+    """What answers questions, apart from any interface, and what it is made of, which must be started and closed."""
 
     settings: Settings
-    bundle: Bundle
+    answering: Answering
     encoders: Encoders
     reader: VideoReader
-    recognizer: Recognizer
     label_banks: LabelBanks
-    label_sets: LabelSets
 
 
 def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
@@ -139,7 +138,7 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
         video_cache=VideoCache(max_bytes=settings.video_cache_bytes),
         max_views=settings.max_views,
     )
-    return Parts(settings, bundle, encoders, reader, recognizer, label_banks, label_set_registry)
+    return Parts(settings, Answering(bundle, recognizer, label_set_registry), encoders, reader, label_banks)
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -177,9 +176,7 @@ def build_gateway(parts: Parts) -> Gateway:
     settings = parts.settings
     labels = LabelLimits(num_labels=settings.max_labels, num_characters=settings.max_label_characters)
     gateway = Gateway(
-        bundle=parts.bundle,
-        recognizer=parts.recognizer,
-        label_sets=parts.label_sets,
+        answering=parts.answering,
         readiness=Readiness(
             parts.encoders.check,
             pool_alive=parts.reader.keep_alive,

@@ -56,7 +56,7 @@ def serve(
         configure_logging(settings.log_level)
         with open_socket(settings.host, settings.port) as listening:
             parts = load_parts(settings)
-            typer.echo(f"DuoAct serves {parts.bundle.manifest.name} on {render_url(listening)}")
+            typer.echo(f"DuoAct serves {parts.answering.bundle.manifest.name} on {render_url(listening)}")
             DrainingServer(build_app(parts), settings=settings).run(sockets=[listening])
     except (DuoActError, SettingsError) as error:
         _fail(error)
@@ -157,14 +157,14 @@ async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> An
     parts.reader.start()
     await parts.label_banks.open()
     try:
-        recognition = await parts.recognizer.recognize(
+        recognition = await parts.answering.recognizer.recognize(
             video, question, deadline=Deadline(started_at, parts.settings.deadline_seconds), stopwatch=stopwatch
         )
     finally:
         await parts.label_banks.close()
         parts.reader.close()
         parts.encoders.close()
-    return render_answer(recognition, bundle=parts.bundle, request_id="local", stopwatch=stopwatch)
+    return render_answer(recognition, bundle=parts.answering.bundle, request_id="local", stopwatch=stopwatch)
 
 
 def _read_video(path: Path) -> StoredVideo:
@@ -180,15 +180,15 @@ def _choose_labels(
 ) -> tuple[Label, ...]:
     limits = LabelLimits(parts.settings.max_labels, parts.settings.max_label_characters)
     num_given = sum(choice is not None for choice in (labels, labels_file, label_set))
-    if num_given == 0 and parts.recognizer.classes is not None:
-        return parts.recognizer.classes
+    if num_given == 0 and parts.answering.recognizer.classes is not None:
+        return parts.answering.recognizer.classes
     if num_given != 1:
         raise MalformedRequestError("give exactly one of --labels, --labels-file and --label-set")
     if labels is not None:
         texts = [text for part in labels.split(",") for text in part.split("，")]
         return parse_labels(texts, limits=limits)
     if label_set is not None:
-        return parts.label_sets.find(label_set).labels
+        return parts.answering.label_sets.find(label_set).labels
     return _read_labels(Path(labels_file or ""), limits=limits)
 
 

@@ -9,10 +9,8 @@ from service.api.access import check_api_key
 from service.api.admission import Admission
 from service.api.fields import FieldLimits
 from service.api.uploads import FormLimits
-from service.contract.manifest import Bundle
-from service.labels.sets import LabelSets
+from service.recognition.answering import Answering
 from service.recognition.readiness import Readiness
-from service.recognition.recognizer import Recognizer
 from service.telemetry.metrics import Metrics
 
 
@@ -29,9 +27,7 @@ class GatewayLimits:
 class Gateway:
     """Everything that routes use."""
 
-    bundle: Bundle
-    recognizer: Recognizer
-    label_sets: LabelSets
+    answering: Answering
     readiness: Readiness
     admission: Admission
     metrics: Metrics

@@ -25,7 +25,7 @@ class FieldLimits:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecognitionRequest:
     """A question, and the shorter deadline that the client asks for."""
 
     question: Question
@@ -38,7 +38,7 @@ def read_question(
     label_sets: LabelSets,
     limits: FieldLimits,
     default_labels: tuple[Label, ...] | None = None,
-) -> Asked:
+) -> RecognitionRequest:
     """Read the text fields of a recognition; ``default_labels`` are what is asked where no labels are given.
 
     Raises:
@@ -57,7 +57,7 @@ def read_question(
         strict=_read_truth(given, "strict"),
         explain=_read_truth(given, "explain"),
     )
-    return Asked(question, _read_deadline(given))
+    return RecognitionRequest(question, _read_deadline(given))
 
 
 def _decode(fields: Sequence[tuple[str, bytes]]) -> dict[str, list[str]]:

@@ -83,7 +83,7 @@ class _Round:
 
 
 async def _run_round(parts: Parts, *, labels: Sequence[Label], language: Language, tower: TextEncoder) -> _Round:
-    weigh_words = language == "en" and parts.bundle.manifest.scoring.aggregation == "word_weighted"
+    weigh_words = language == "en" and parts.answering.bundle.manifest.scoring.aggregation == "word_weighted"
     plan = LanguagePlan(fusion_lambda=1.0 if language == "en" else 0.0, weigh_words=weigh_words)
     with tempfile.TemporaryDirectory(prefix="duoact-bench-") as directory:
         open_banks = partial(_open_banks, parts, towers={language: tower}, path=Path(directory) / "labels.sqlite")
@@ -101,7 +101,7 @@ async def _open_banks(parts: Parts, *, towers: dict[Language, TextEncoder], path
     settings = parts.settings
     banks = LabelBanks(
         towers,
-        key=BankKey.of(parts.bundle.manifest),
+        key=BankKey.of(parts.answering.bundle.manifest),
         stored=(),
         store=LabelStore(path, max_entries=settings.label_store_entries),
         max_bytes=settings.label_cache_bytes,

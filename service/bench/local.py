@@ -41,15 +41,19 @@ class LocalTarget:
     """A recogniser in this process; making one raises ``BenchError`` where the label set is not stored."""
 
     def __init__(self, parts: Parts, *, video: Path, views: ViewPlan, label_set: str | None) -> None:
-        manifest = parts.bundle.manifest
-        stored = [LabelSetSummary.of(each) for each in parts.label_sets.all()]
+        manifest = parts.answering.bundle.manifest
+        stored = [LabelSetSummary.of(each) for each in parts.answering.label_sets.all()]
         chosen = choose_label_set(label_set, manifest=manifest, stored=stored)
-        labels = parts.recognizer.classes or () if chosen is None else parts.label_sets.find(chosen.name).labels
+        labels = (
+            parts.answering.recognizer.classes or ()
+            if chosen is None
+            else parts.answering.label_sets.find(chosen.name).labels
+        )
         self._parts = parts
         self._video = video
         self._question = Question(labels=labels, plan=views)
         self._numbers = itertools.count()
-        self.subject = Subject.of(manifest, digest=parts.bundle.digest, label_set=chosen)
+        self.subject = Subject.of(manifest, digest=parts.answering.bundle.digest, label_set=chosen)
 
     async def ask(self, *, is_new: bool) -> Answer:
         """Recognise the video; under a name of its own where it shall be new to the cache."""
@@ -58,9 +62,9 @@ class LocalTarget:
         stopwatch = Stopwatch(started_at=started_at)
         deadline = Deadline(started_at, self._parts.settings.deadline_seconds)
         try:
-            recognition = await self._parts.recognizer.recognize(
+            recognition = await self._parts.answering.recognizer.recognize(
                 StoredVideo(self._video, video_id), self._question, deadline=deadline, stopwatch=stopwatch
             )
         except DuoActError as error:
             raise RequestError(f"no answer for {str(self._video)!r}: {error}") from error
-        return render_answer(recognition, bundle=self._parts.bundle, request_id="bench", stopwatch=stopwatch)
+        return render_answer(recognition, bundle=self._parts.answering.bundle, request_id="bench", stopwatch=stopwatch)

@@ -31,7 +31,11 @@ async def measure_here(
     read_video(video)
     async with open_parts(settings) as parts:
         target = LocalTarget(parts, video=video, views=plan.views, label_set=label_set)
-        labels = () if parts.recognizer.classes else draw_labels(parts.label_sets, num_labels=plan.num_labels)
+        labels = (
+            ()
+            if parts.answering.recognizer.classes
+            else draw_labels(parts.answering.label_sets, num_labels=plan.num_labels)
+        )
         latencies = await measure_latencies(target, plan=plan, announce=announce)
         throughput = await measure_throughput(target, plan=plan, announce=announce)
         # Before larger batches and more labels than requests bring.
@@ -86,7 +90,7 @@ def read_video(path: Path) -> bytes:
 async def _measure_encoder(parts: Parts, *, plan: BenchPlan, announce: Announce) -> tuple[EncodeCost, ...]:
     return await measure_encoder(
         parts.encoders.video,
-        manifest=parts.bundle.manifest,
+        manifest=parts.answering.bundle.manifest,
         batch_sizes=plan.batch_sizes,
         num_rounds=plan.num_rounds,
         advance=announce("encoder", len(plan.batch_sizes) * (1 + plan.num_rounds)),

@@ -33,5 +33,5 @@ async def metrics(gateway: GatewayDep) -> Response:
 @router.get("/bundle", dependencies=[Depends(require_api_key)], response_model=Manifest)
 async def bundle(gateway: GatewayDep) -> JSONResponse:
     """The manifest of the bundle that is served; its SHA-256 is the ETag."""
-    content = gateway.bundle.manifest.to_json()
-    return JSONResponse(content, headers={"ETag": f'"{gateway.bundle.digest}"'})
+    content = gateway.answering.bundle.manifest.to_json()
+    return JSONResponse(content, headers={"ETag": f'"{gateway.answering.bundle.digest}"'})

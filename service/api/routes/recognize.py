@@ -35,7 +35,9 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
                     )
             work = _recognize(form, gateway, deadline=deadline, stopwatch=stopwatch)
             recognition = await until_disconnect(work, request=request)
-    answer = render_answer(recognition, bundle=gateway.bundle, request_id=request.state.request_id, stopwatch=stopwatch)
+    answer = render_answer(
+        recognition, bundle=gateway.answering.bundle, request_id=request.state.request_id, stopwatch=stopwatch
+    )
     return _respond(answer, request=request, gateway=gateway, stopwatch=stopwatch)
 
 
@@ -43,9 +45,9 @@ async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwa
     with stopwatch.stage("upload"):
         asked = read_question(
             form.fields,
-            label_sets=gateway.label_sets,
+            label_sets=gateway.answering.label_sets,
             limits=gateway.limits.fields,
-            default_labels=gateway.recognizer.classes,
+            default_labels=gateway.answering.recognizer.classes,
         )
     if form.video is None:
         raise MalformedRequestError("no video was given; send one as the file 'video', with curl as -F video=@clip.mp4")
@@ -53,7 +55,7 @@ async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwa
     with stopwatch.stage("queue"):
         slot = await gateway.admission.take_slot(deadline=deadline)
     with slot:
-        recognition = await gateway.recognizer.recognize(
+        recognition = await gateway.answering.recognizer.recognize(
             form.video, asked.question, deadline=deadline, stopwatch=stopwatch
         )
     cache = recognition.cache

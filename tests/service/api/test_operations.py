@@ -66,10 +66,10 @@ async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:
 
 async def test_bundle_is_the_manifest_as_served(service: Service) -> None:
     response = await service.client.get("/bundle")
-    manifest = service.parts.bundle.manifest
+    manifest = service.parts.answering.bundle.manifest
     assert response.json() == manifest.to_json()
     assert response.json()["preprocessing"]["mean"] == list(manifest_fields()["preprocessing"]["mean"])
-    assert response.headers["etag"] == f'"{service.parts.bundle.digest}"'
+    assert response.headers["etag"] == f'"{service.parts.answering.bundle.digest}"'
 
 
 async def test_label_sets_are_listed_and_shown(service: Service) -> None:

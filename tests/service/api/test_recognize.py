@@ -46,7 +46,7 @@ async def expected_scores(manifest: Manifest, plan: ViewPlan) -> Scores:
 
 async def test_answer_has_every_part_of_the_contract(service: Service) -> None:
     answer = await answer_of(service)
-    scores = await expected_scores(service.parts.bundle.manifest, ViewPlan())
+    scores = await expected_scores(service.parts.answering.bundle.manifest, ViewPlan())
     order = np.argsort(-scores.probability)
     assert scores.similarity_en is not None
     assert scores.similarity_zh is not None
@@ -54,7 +54,7 @@ async def test_answer_has_every_part_of_the_contract(service: Service) -> None:
     assert list(timings) == ["upload", "queue", "labels", "decode", "encode", "score", "total"]
     assert answer == {
         "request_id": answer["request_id"],
-        "bundle": {"name": "fake", "digest": service.parts.bundle.digest},
+        "bundle": {"name": "fake", "digest": service.parts.answering.bundle.digest},
         "fusion": {"lambda": 0.5, "languages": ["en", "zh"], "tau": 0.1},
         "predictions": [
             {
@@ -89,7 +89,7 @@ async def test_answer_has_every_part_of_the_contract(service: Service) -> None:
 
 async def test_views_are_averaged_and_frame_weights_sum_to_one(service: Service) -> None:
     answer = await answer_of(service, views="2x3", explain="true")
-    scores = await expected_scores(service.parts.bundle.manifest, ViewPlan(2, 3))
+    scores = await expected_scores(service.parts.answering.bundle.manifest, ViewPlan(2, 3))
     assert answer["predictions"][0]["probability"] == pytest.approx(scores.probability.max(), abs=1e-6)
     assert [frame["index"] for frame in answer["frames"]] == [0, 10, 20, 30, 9, 19, 29, 39]
     assert sum(frame["weight"] for frame in answer["frames"]) == pytest.approx(1.0)

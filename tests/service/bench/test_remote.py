@@ -28,7 +28,7 @@ async def test_new_video_is_not_in_the_cache_and_the_known_one_is(service: Servi
     assert {len(answer.frames) for answer in answers} == {8}
     subject = target.subject
     assert (subject.bundle, subject.label_set, subject.num_labels) == ("fake", "ucf101", 101)
-    assert (subject.digest, subject.url) == (service.parts.bundle.digest, "http://service")
+    assert (subject.digest, subject.url) == (service.parts.answering.bundle.digest, "http://service")
 
 
 async def test_refusal_of_the_service_is_repeated(run_service: RunService) -> None:
