@@ -86,8 +86,9 @@ def export_bundle(
         write_manifest(folder, manifest)
         # Whether another precision than f32 is near enough is no fault of the files: the service is told.
         records = verify_bundle(folder, model=model, judged=EXACT)
-        sections = Sections(precisions=summarise_precisions(records) or None)
-        write_manifest(folder, manifest.model_copy(update={"sections": sections}))
+        # Writing takes the digests of all files again, which is spared where there is nothing to say.
+        if measured := summarise_precisions(records):
+            write_manifest(folder, manifest.model_copy(update={"sections": Sections(precisions=measured)}))
     return out
 
 

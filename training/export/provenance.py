@@ -3,14 +3,12 @@
 import json
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from service.contract.manifest import Lambda, Metric, Provenance
-from training.config.model import Recipe
 from training.evaluation.protocols import UNTUNED_LAMBDA
 from training.evaluation.summary import PARTS_KEY
 from training.importers.origin import read_origins
 from training.runs.bridge import BRIDGE_NAME
+from training.runs.configs import dump_config
 from training.runs.folder import DRAWN_KEY
 from training.runs.run import Run
 
@@ -25,7 +23,7 @@ def describe_provenance(run: Run) -> Provenance:
     recipe = run.recipe
     return Provenance(
         recipe=recipe.name,
-        config=TypeAdapter(Recipe).dump_python(recipe, mode="json"),
+        config=dump_config(recipe),
         training_data={**_without_draw(run.data), **_describe_bridge(run)},
         metrics=tuple(metric for report in run.read_reports() for metric in _list_metrics(report)),
         package_versions=run.environment["package_versions"],

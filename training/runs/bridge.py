@@ -4,7 +4,6 @@ A run of ``vificlip`` that is given as a backbone becomes one: its towers, now f
 ``bridge.json`` saying which run they come from. Its Chinese tower is left behind, for it was not tuned along.
 """
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from training.runs.backbone import (
     copy_backbone,
     read_backbone,
 )
-from training.runs.configs import render_config
+from training.runs.configs import dump_config, render_config
 from training.runs.run import is_run, open_run
 
 BRIDGE_NAME = "bridge.json"
@@ -74,7 +73,7 @@ def _write_bridged(source: Path, target: Path) -> Path:
     save_file({name: tensor.contiguous().cpu() for name, tensor in towers.clip.items()}, target / CLIP_NAME)
     shutil.copyfile(run.backbone_dir / TOKENIZER_EN_NAME, target / TOKENIZER_EN_NAME)
     origin = {
-        "recipe": json.loads(render_config(run.recipe)),
+        "recipe": dump_config(run.recipe),
         "training_data": run.data,
         "step": run.step,
     }

@@ -14,10 +14,15 @@ CONFIG_NAME = "config.json"
 Config = TypeVar("Config")
 
 
+def dump_config(config: object) -> dict[str, Any]:
+    """Turn a config into the values that its JSON text holds."""
+    values: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return values
+
+
 def render_config(config: object) -> str:
     """Render a config as JSON text with a final newline."""
-    values = TypeAdapter(type(config)).dump_python(config, mode="json")
-    return render_json(values)
+    return render_json(dump_config(config))
 
 
 def read_config(path: Path, *, kind: type[Config]) -> Config:
@@ -39,7 +44,7 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
         config = TypeAdapter(kind).validate_python(values)
     except (ValidationError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    rendered = json.loads(render_config(config))
+    rendered = dump_config(config)
     if not _covers(rendered, values) or (rendered != values and kind is not Recipe):
         raise RunError(f"{path} has keys that {kind.__name__} does not have, or lacks some; it is of another version")
     return config

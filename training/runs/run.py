@@ -14,7 +14,7 @@ from training.errors import RunError
 from training.models.video_clip import VideoCLIP
 from training.runs.backbone import BACKBONE_NAME, Backbone, read_backbone
 from training.runs.checkpoint import CLASSES_NAME, latest_checkpoint, read_checkpoint
-from training.runs.configs import CONFIG_NAME, read_config, render_config
+from training.runs.configs import CONFIG_NAME, dump_config, read_config
 from training.runs.folder import DATA_NAME, ENVIRONMENT_NAME, list_differences
 
 EVALUATION_NAME = "evaluation"
@@ -135,7 +135,7 @@ def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
     """
     run = open_run(run_dir)
     if run.recipe != recipe:
-        fields = list_differences(json.loads(render_config(run.recipe)), json.loads(render_config(recipe)))
+        fields = list_differences(dump_config(run.recipe), dump_config(recipe))
         named = [f"{name} is {json.dumps(there)} there and {json.dumps(here)} here" for name, there, here in fields]
         raise RunError(
             f"{run_dir} was started with another recipe: {'; '.join(named)}. Resume it with the settings of its "
