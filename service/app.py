@@ -180,7 +180,7 @@ def build_gateway(parts: Parts) -> Gateway:
         readiness=Readiness(
             parts.encoders.check,
             pool_alive=parts.reader.keep_alive,
-            restart_pool=lambda: _restart(parts.reader),
+            restart_pool=lambda: _start(parts.reader),
             period_seconds=settings.canary_period_seconds,
         ),
         admission=Admission(num_slots=settings.max_concurrent_requests, queue_length=settings.max_queue_length),
@@ -193,6 +193,9 @@ def build_gateway(parts: Parts) -> Gateway:
         api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
     )
     _watch_gauges(gateway)
+    gateway.metrics.watch_counts(
+        "decoding_workers_ended", description="Decoding workers that ended, by cause.", counts=parts.reader.deaths
+    )
     if parts.label_banks.shared is not None:
         _watch_shared_labels(parts.label_banks.shared, gateway.metrics)
     return gateway
@@ -202,11 +205,6 @@ def _start(reader: VideoReader) -> None:
     reader.start()
     # It takes a while, which the first request shall not pay.
     _logger.info("decoding started", alive=reader.keep_alive())
-
-
-def _restart(reader: VideoReader) -> None:
-    reader.close()
-    _start(reader)
 
 
 def _add_routes(app: FastAPI) -> None:

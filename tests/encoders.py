@@ -109,6 +109,7 @@ class FakeReader:
     paths: list[Path] = field(default_factory=list)
     num_cancelled: int = 0
     rules: ViewRules | None = None
+    deaths: dict[str, int] = field(default_factory=dict)
 
     def keep_alive(self) -> bool:
         """Whether videos are taken."""
@@ -122,7 +123,14 @@ class FakeReader:
         """Take no more videos."""
         self.alive = False
 
-    async def read_views(self, path: Path, *, plan: ViewPlan, timeout_seconds: float) -> VideoViews:  # noqa: ARG002
+    async def read_views(
+        self,
+        path: Path,
+        *,
+        video_id: str,  # noqa: ARG002
+        plan: ViewPlan,
+        timeout_seconds: float,  # noqa: ARG002
+    ) -> VideoViews:
         """Make up the views of a file."""
         self.paths.append(path)
         try:

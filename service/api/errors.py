@@ -13,6 +13,7 @@ from service.api.access import UnauthorizedError
 from service.contract.errors import (
     BundleError,
     DeadlineExceededError,
+    DecoderUnavailableError,
     DuoActError,
     EncoderUnavailableError,
     ImpossibleRequestError,
@@ -55,6 +56,7 @@ PROBLEMS: dict[type[DuoActError], ProblemKind] = {
     QueueFullError: ProblemKind(429, "queue-full", "Too many requests are waiting"),
     BundleError: ProblemKind(503, "bundle", "The bundle cannot be used"),
     EncoderUnavailableError: ProblemKind(503, "encoder-unavailable", "The encoder is not available"),
+    DecoderUnavailableError: ProblemKind(503, "decoder-unavailable", "The decoder is not available"),
     DeadlineExceededError: ProblemKind(504, "deadline-exceeded", "The deadline passed"),
 }
 INTERNAL = ProblemKind(500, "internal", "Internal error")
@@ -124,6 +126,6 @@ def _headers(error: DuoActError) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, QueueFullError):
         return {"Retry-After": str(max(ceil(error.retry_after_seconds), 1))}
-    if isinstance(error, EncoderUnavailableError | BundleError):
+    if isinstance(error, EncoderUnavailableError | DecoderUnavailableError | BundleError):
         return {"Retry-After": str(_RETRY_AFTER_SECONDS)}
     return {}

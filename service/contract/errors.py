@@ -13,10 +13,11 @@
     ├── BundleError                  manifest or files that do not agree
     ├── QueueFullError               try again later
     ├── EncoderUnavailableError      the engine is away
+    ├── DecoderUnavailableError      no process can read the video now
     └── DeadlineExceededError        the request's time is used up
 
-Each message says what was given, what is allowed and what to do. All of them survive pickling, because decoding
-happens in another process.
+Each message says what was given, what is allowed and what to do. All of them survive pickling, because training
+reads videos in other processes.
 """
 
 
@@ -82,6 +83,10 @@ class QueueFullError(DuoActError):
 
 class EncoderUnavailableError(DuoActError):
     """The inference engine does not answer, or answers wrongly."""
+
+
+class DecoderUnavailableError(DuoActError):
+    """No decoding worker can be had, or each one that took the video was ended by somebody else."""
 
 
 class DeadlineExceededError(DuoActError):

@@ -1,26 +1,41 @@
 """A pool of sandboxed worker processes that read the views of untrusted videos.
 
-A worker that hangs is ended, one that dies is replaced, and all are renewed after so many videos; the process that
-serves requests never parses a video itself. What a worker may do is settled in ``sandbox``.
+The process that serves requests never parses a video itself, nor believes what a worker answers. A worker that is no
+longer waited for is ended, one that dies is replaced, and all are renewed after so many videos. What a worker may do
+is settled in ``sandbox``, how it answers in ``frames`` and ``answers``, how it lives in ``nursery`` and ``keeper``.
 """
 
 import asyncio
 import logging
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
-from service.contract.errors import DeadlineExceededError, DuoActError, UndecodableVideoError
+from service.contract.errors import (
+    DeadlineExceededError,
+    DecoderUnavailableError,
+    UndecodableVideoError,
+    VideoError,
+)
 from service.contract.views import VideoViews, ViewPlan, ViewRules
-from service.decoding.sandbox import SandboxLimits, SandboxReport, enter_sandbox, limit_cpu, report_sandbox
+from service.decoding import worker as shipped_worker
+from service.decoding.answers import Answer, Failure, read_answer
+from service.decoding.crashes import Crashes
+from service.decoding.frames import FrameError
+from service.decoding.jobs import Job
+from service.decoding.keeper import Keeper
+from service.decoding.nursery import Upbringing
+from service.decoding.requests import Request
+from service.decoding.room import Room
+from service.decoding.sandbox import SandboxLimits, SandboxReport
+from service.decoding.workers import CAUSES, Worker, WorkerLostError
 
-Result = TypeVar("Result")
+# A video whose worker somebody else ended is given to one more.
+_NUM_TRIES = 2
+# A socket closes a moment before its process has ended, on a busy machine a longer one.
+_END_SECONDS = 1.0
+_FAILED = "the decoder failed on this video; send an undamaged video"
 _log = logging.getLogger(__name__)
 
 
@@ -29,9 +44,10 @@ class DecodePool:
 
     Args:
         rules: which frames of a video are read, how they are cropped, and what that may cost.
-        num_workers: videos decoded at the same time.
+        num_workers: videos decoded at the same time; one worker more stands by for one that ends.
         num_videos_per_worker: a worker is replaced after so many, so that nothing gathers in it.
-        sandbox: what each worker may use.
+        limits: what each worker may use.
+        entry: the module whose ``work`` a worker runs.
     """
 
     def __init__(
@@ -40,93 +56,141 @@ class DecodePool:
         *,
         num_workers: int = 2,
         num_videos_per_worker: int = 200,
-        sandbox: SandboxLimits | None = None,
+        limits: SandboxLimits | None = None,
+        entry: str = shipped_worker.__name__,
     ) -> None:
         self._rules = rules
         self._num_workers = num_workers
         self._num_videos_per_worker = num_videos_per_worker
-        self._sandbox = sandbox or SandboxLimits()
-        self._pool: ProcessPool | None = None
+        self._upbringing = Upbringing(rules, limits or SandboxLimits(), entry)
+        self._crashes = Crashes()
+        self._running: _Running | None = None
+        self.deaths: dict[str, int] = dict.fromkeys(CAUSES, 0)
 
     def keep_alive(self) -> bool:
-        """Fork the workers that are missing; whether the pool takes videos, which single workers do not change."""
-        # Asking is what makes pebble replace its workers.
-        return self._pool is not None and self._pool.active
+        """Whether videos are taken; workers that are gone are replaced without being asked for."""
+        return self._running is not None and self._running.keeper.takes_videos
 
-    def start(self) -> None:
-        """Start the workers; a pool that broke down is replaced.
+    def start(self) -> SandboxReport:
+        """Start the workers anew and wait for the first; answers which of the kernel's guards hold in them.
 
-        Workers are forked by a small server process, never by this one, whose threads and files they must not inherit.
+        Raises:
+            DecoderUnavailableError: no worker can be started.
         """
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([enter_sandbox.__module__, ViewRules.__module__])
-        self._pool = ProcessPool(
-            max_workers=self._num_workers,
-            max_tasks=self._num_videos_per_worker,
-            initializer=enter_sandbox,
-            initargs=[self._sandbox],
-            context=context,
-        )
-        self._pool.schedule(report_sandbox)  # pebble starts no worker before the first task
+        keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
+        report = keeper.start()
+        before = self._running
+        self._running = _Running(keeper, ThreadPoolExecutor(self._num_workers, thread_name_prefix="decoding"))
+        if before is not None:
+            before.close()
+        return report
 
     def close(self) -> None:
         """End all workers, busy or not; closing twice is harmless."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
-            self._pool = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
-    async def report(self, *, timeout_seconds: float = 30.0) -> SandboxReport:
-        """Ask a worker which guards hold; also a proof that workers start."""
-        return await self._run(report_sandbox, timeout_seconds=timeout_seconds)
-
-    async def read_views(self, path: Path, *, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
+    async def read_views(self, path: Path, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
         """Read the views of one video in a worker; cancelling the caller ends the work.
 
+        Args:
+            path: the file, which is opened here.
+            video_id: the digest of its bytes, by which a video that crashes the decoder is known again.
+            plan: which views.
+            timeout_seconds: how long that may take, waiting for a worker included.
+
         Raises:
-            UnsupportedVideoError, UndecodableVideoError, VideoTooLargeError: as ``contract.views.read_views``; a worker
-                that dies on a video also makes it undecodable.
-            DeadlineExceededError: the worker took longer than ``timeout_seconds``.
+            UnsupportedVideoError, UndecodableVideoError, VideoTooLargeError: as ``contract.views.read_views``; a video
+                on which a worker crashes is undecodable too.
+            DeadlineExceededError: it took longer than ``timeout_seconds``.
+            DecoderUnavailableError: there are no workers, or somebody ended both that took the video.
             FileNotFoundError: there is no file at ``path``.
         """
-        task = partial(_read_views, path.absolute(), self._rules, plan, timeout_seconds)
-        self._running_pool()  # a pool that was never started is the caller's fault, not the video's
-        try:
-            return await self._run(task, timeout_seconds=timeout_seconds)
-        except (DuoActError, FileNotFoundError):
-            raise
-        except (TimeoutError, FutureTimeoutError) as error:
-            raise DeadlineExceededError(
-                f"decoding took longer than {timeout_seconds:g} seconds; send a shorter or smaller video"
-            ) from error
-        except (ProcessExpired, BrokenExecutor) as error:
-            _log.warning("a decoding worker died: %s", error)
-            raise UndecodableVideoError("the decoder died on this video; send an undamaged video") from error
-        except Exception as error:
-            # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
-            _log.exception("the decoder failed in an unforeseen way")
-            raise UndecodableVideoError("the decoder failed on this video; send an undamaged video") from error
-
-    async def _run(self, task: Callable[[], Result], *, timeout_seconds: float) -> Result:
-        """Run a task in a worker; once more where the pool breaks down, as it does when an idle worker dies."""
-        try:
-            return await asyncio.wrap_future(self._running_pool().schedule(task, timeout=timeout_seconds))
-        except BrokenExecutor:
-            return await asyncio.wrap_future(self._running_pool().schedule(task, timeout=timeout_seconds))
-
-    def _running_pool(self) -> ProcessPool:
-        if self._pool is None:
+        if self._running is None:
             raise RuntimeError("the decode pool is not started; call start() first")
-        if not self._pool.active:
-            _log.error("the decode pool broke down and is started anew")
-            self.close()
-            self.start()
-        return self._pool
+        running = self._running
+        self._crashes.refuse(video_id)
+        job = Job(path, video_id, Request(plan, timeout_seconds))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await asyncio.wrap_future(running.submit(self._read, job))
+        except TimeoutError as error:
+            raise DeadlineExceededError(
+                f"decoding took longer than {timeout_seconds:g} seconds; send a shorter or smaller video, or try again "
+                "when the service is less busy"
+            ) from error
+        finally:
+            job.abandon()
+            running.keeper.wake()
+
+    def _read(self, job: Job, keeper: Keeper) -> VideoViews:
+        """Have a video read, in a thread that waits for it."""
+        with job.open_video() as video:
+            for _ in range(_NUM_TRIES):
+                worker = keeper.take(is_abandoned=lambda: job.is_abandoned)
+                try:
+                    answer = self._ask(worker, job, video=video)
+                except WorkerLostError as error:
+                    _log.warning("a video goes to another worker: %s", error)
+                    continue
+                if worker.num_videos < self._num_videos_per_worker:
+                    keeper.give_back(worker)
+                else:
+                    worker.discard("renewed")
+                return _accept(answer)
+        raise DecoderUnavailableError("decoding workers were ended from outside while they read this video; try again")
+
+    def _ask(self, worker: Worker, job: Job, *, video: int) -> Answer:
+        """Have one worker read a video; without an answer, or with a wrong one, that is the worker's end.
+
+        Raises:
+            UndecodableVideoError: it is the video that ends the worker, or that took it over.
+            WorkerLostError: somebody else ended the worker.
+        """
+        room = Room.of(self._rules, job.request.plan)
+        try:
+            with room.open() as descriptor:
+                packet = job.ask(worker, (video, descriptor))
+                return read_answer(packet, room=room, descriptor=descriptor)
+        except WorkerLostError as error:
+            cause = "abandoned" if job.is_abandoned else worker.wait_for_end(seconds=_END_SECONDS)
+            worker.discard(cause)
+            if cause in ("abandoned", "killed"):
+                raise
+            self._crashes.note(job.video_id)
+            raise UndecodableVideoError("the decoder died on this video; send an undamaged video") from error
+        except FrameError as error:
+            # Sound code does not answer so: this video, or one before it, has taken the worker over.
+            _log.error("a decoding worker was taken over: %s", error)
+            worker.discard("malformed")
+            self._crashes.note(job.video_id)
+            raise UndecodableVideoError(_FAILED) from error
 
 
-def _read_views(  # pragma: no cover  (a worker has nowhere to write what was covered)
-    path: Path, rules: ViewRules, plan: ViewPlan, timeout_seconds: float
-) -> VideoViews:
-    """Run in the worker; the path was chosen by the service, never by a client."""
-    limit_cpu(timeout_seconds)
-    return rules.read(path, plan=plan)
+@dataclass(frozen=True)
+class _Running:
+    """What runs between start and close."""
+
+    keeper: Keeper
+    threads: ThreadPoolExecutor
+
+    def submit(self, read: Callable[[Job, Keeper], VideoViews], job: Job) -> Future[VideoViews]:
+        try:
+            return self.threads.submit(read, job, self.keeper)
+        except RuntimeError as error:
+            raise DecoderUnavailableError("decoding stops; try again later") from error
+
+    def close(self) -> None:
+        self.keeper.close()
+        self.threads.shutdown()
+
+
+def _accept(answer: Answer) -> VideoViews:
+    if isinstance(answer, VideoError):
+        raise answer
+    if isinstance(answer, Failure):
+        # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
+        _log.error("the decoder failed in an unforeseen way: %s", answer.message)
+        raise UndecodableVideoError(_FAILED)
+    return answer

@@ -1,6 +1,7 @@
 """Recognition of one video: decode, encode, label banks, fuse, answer. Frameworks and engines live elsewhere."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -25,18 +26,23 @@ class VideoReader(Protocol):
     """What reads views from untrusted bytes by a bundle's rules: the decode pool, or a fake."""
 
     def keep_alive(self) -> bool:
-        """Replace workers that are gone; whether videos are taken."""
+        """Whether videos are taken; workers that are gone are replaced without being asked for."""
         ...
 
-    def start(self) -> None:
-        """Begin to take videos."""
+    @property
+    def deaths(self) -> Mapping[str, int]:
+        """How many workers have ended so far, by cause."""
+        ...
+
+    def start(self) -> object:
+        """Begin to take videos; what took them before is ended."""
         ...
 
     def close(self) -> None:
         """End all work."""
         ...
 
-    async def read_views(self, path: Path, *, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
+    async def read_views(self, path: Path, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
         """Read the views of a plan within a time limit."""
         ...
 
@@ -124,7 +130,10 @@ class Recognizer:
         with stopwatch.stage("decode"):
             async with deadline.guard("decoding"):
                 views = await self._reader.read_views(
-                    video.path, plan=question.plan, timeout_seconds=deadline.remaining_seconds
+                    video.path,
+                    video_id=video.video_id,
+                    plan=question.plan,
+                    timeout_seconds=deadline.remaining_seconds,
                 )
         with stopwatch.stage("encode"):
             async with deadline.guard("encoding"):

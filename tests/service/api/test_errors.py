@@ -11,6 +11,7 @@ from service.api.errors import INTERNAL, PROBLEMS, kind_of
 from service.contract.errors import (
     BundleError,
     DeadlineExceededError,
+    DecoderUnavailableError,
     DuoActError,
     EncoderUnavailableError,
     QueueFullError,
@@ -66,6 +67,7 @@ def test_error_class_of_the_future_takes_the_row_of_its_base() -> None:
         (DeadlineExceededError("too slow"), 504, "deadline-exceeded", None),
         (BundleError("altered"), 503, "bundle", None),
         (EncoderUnavailableError("away"), 503, "encoder-unavailable", None),
+        (DecoderUnavailableError("away"), 503, "decoder-unavailable", None),
         (QueueFullError("full", 2.5), 429, "queue-full", None),
     ],
 )

@@ -1,111 +1,93 @@
-import errno
-import os
-import resource
-import signal
-import socket
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
+"""What a pool says of the guards that hold, and what becomes of one whose workers cannot be guarded."""
 
-import numpy as np
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
-from service.decoding.sandbox import (
-    ALLOWED_CALLS,
-    SandboxLimits,
-    SandboxReport,
-    enter_sandbox,
-    filter_system_calls,
-    limit_cpu,
-    report_sandbox,
+from service.contract.errors import DecoderUnavailableError, UndecodableVideoError
+from service.contract.views import ViewPlan
+from service.decoding.pool import DecodePool
+from service.decoding.sandbox import SandboxLimits, SandboxReport
+from tests.service.decoding.processes import nursery_ids
+from tests.service.decoding.rules import RULES
+from tests.videos import Encoding, read_number, write_numbered_video
+
+# What these do to their process must not happen in this one, so none is imported here.
+STILLBORN, THREADED, UNFILTERED, UNLOCKED = (
+    f"tests.service.decoding.entries.{name}" for name in ("stillborn", "threaded", "unfiltered", "unlocked")
 )
+IS_ROOT = os.geteuid() == 0
 
 
-def open_worker(limits: SandboxLimits | None = None) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        1, mp_context=get_context("forkserver"), initializer=enter_sandbox, initargs=(limits or SandboxLimits(),)
-    )
+@contextmanager
+def starting(entry: str) -> Iterator[tuple[DecodePool, SandboxReport]]:
+    pool = DecodePool(RULES, num_workers=1, entry=entry)
+    report = pool.start()
+    yield pool, report
+    pool.close()
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[ProcessPoolExecutor]:
-    with open_worker() as executor:
-        yield executor
+async def is_read(pool: DecodePool, folder: Path) -> bool:
+    path = write_numbered_video(folder / "good.mp4", num_frames=20)
+    views = await pool.read_views(path, video_id="good", plan=ViewPlan(), timeout_seconds=30.0)
+    return [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17]
 
 
-def test_the_kernel_confirms_the_guards(worker: ProcessPoolExecutor) -> None:
-    assert worker.submit(report_sandbox).result() == SandboxReport(
-        filters_system_calls=True, forbids_new_privileges=True
-    )
-
-
-def test_without_the_filter_the_report_says_so() -> None:
-    with open_worker(SandboxLimits(filters_system_calls=False)) as executor:
-        assert executor.submit(report_sandbox).result() == SandboxReport(
-            filters_system_calls=False, forbids_new_privileges=True
+async def test_every_guard_holds(tmp_path: Path) -> None:
+    with starting("service.decoding.worker") as (pool, report):
+        assert report == SandboxReport(
+            filters_system_calls=True,
+            landlock_version=report.landlock_version,
+            forbids_new_privileges=True,
+            forbids_dumps=True,
+            runs_as_nobody=IS_ROOT,
+            problems=report.problems,
         )
+        assert bool(report.landlock_version) is not bool(report.problems)
+        assert await is_read(pool, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("task", "arguments"),
-    [
-        (socket.socket, (socket.AF_INET,)),
-        (socket.socket, (socket.AF_UNIX,)),
-        (os.fork, ()),
-        (os.execv, ("/bin/true", ["true"])),
-        (os.kill, (1, 0)),
-        (os.mkdir, ("/tmp/sandbox-escape",)),
-        (os.unlink, ("/tmp/sandbox-escape",)),
-        (os.chmod, ("/tmp", 0o777)),
-        (os.memfd_create, ("escape",)),
-    ],
-)
-def test_a_worker_cannot_leave_the_sandbox(
-    worker: ProcessPoolExecutor, task: Callable[..., Any], arguments: tuple[Any, ...]
+async def test_without_libseccomp_videos_are_read_and_the_report_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(OSError) as caught:  # noqa: PT011  the errno is what is checked
-        worker.submit(task, *arguments).result()
-    assert caught.value.errno == errno.ENOSYS
+    with starting(UNFILTERED) as (pool, report):
+        assert not report.filters_system_calls
+        assert report.problems[0].startswith("no filter of system calls: import of pyseccomp halted")
+        assert report.problems[0].endswith("; install libseccomp")
+        assert report.forbids_new_privileges
+        assert "videos are decoded WITHOUT some guards: no filter of system calls" in caplog.text
+        assert await is_read(pool, tmp_path)
 
 
-@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_RDONLY | os.O_TRUNC, os.O_APPEND])
-def test_a_worker_opens_files_for_reading_only(worker: ProcessPoolExecutor, tmp_path: Path, flags: int) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    with pytest.raises(OSError, match="Function not implemented"):
-        worker.submit(os.open, str(path), flags).result()
-    assert worker.submit(path.read_bytes).result() == b"content"
+async def test_without_landlock_and_users_videos_are_read_and_the_report_says_so(tmp_path: Path) -> None:
+    with starting(UNLOCKED) as (pool, report):
+        assert report.landlock_version == 0
+        assert not report.runs_as_nobody
+        as_root = ["workers run as root: [Errno 1] Operation not permitted; allow root to change its user, or start "]
+        expected = [*(as_root if IS_ROOT else []), "no Landlock: Operation not permitted; use Linux 5.13 or later"]
+        assert all(said.startswith(text) for said, text in zip(report.problems, expected, strict=True))
+        assert await is_read(pool, tmp_path)
 
 
-def test_a_worker_has_little_memory(worker: ProcessPoolExecutor) -> None:
-    with pytest.raises(MemoryError):
-        worker.submit(np.zeros, (2, 2**30), np.uint8).result()
+@pytest.mark.parametrize("entry", [STILLBORN, THREADED, "tests.no_such_module"])
+def test_a_pool_whose_workers_cannot_live_does_not_start(entry: str, capfd: pytest.CaptureFixture[str]) -> None:
+    pool = DecodePool(RULES, num_workers=1, entry=entry)
+    with pytest.raises(DecoderUnavailableError, match="no video can be decoded: no decoding worker can be started"):
+        pool.start()
+    assert not pool.keep_alive()
+    assert nursery_ids() == []
+    reasons = {STILLBORN: "no folder to stand in", THREADED: "2 threads run where workers are forked"}
+    assert reasons.get(entry, "No module named 'tests.no_such_module'") in capfd.readouterr().err
 
 
-def test_a_worker_has_its_resources_bounded(worker: ProcessPoolExecutor) -> None:
-    kinds = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)
-    limits = [worker.submit(resource.getrlimit, kind).result() for kind in kinds]
-    assert limits == [(64, 64), (0, 0), (0, 0)]
-    assert worker.submit(os.getcwd).result() == "/"
-    assert worker.submit(signal.getsignal, signal.SIGTERM).result() == signal.SIG_DFL
-
-
-def spin_with_little_time() -> None:
-    limit_cpu(0.1)
-    while True:
-        time.process_time()
-
-
-def test_a_worker_that_computes_too_long_is_ended() -> None:
-    with open_worker() as executor, pytest.raises(BrokenProcessPool):
-        executor.submit(spin_with_little_time).result(timeout=20)
-
-
-def test_a_system_call_that_this_machine_lacks_is_passed_over() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as executor:
-        executor.submit(filter_system_calls, (*ALLOWED_CALLS, "no_such_call")).result(timeout=20)
-        assert executor.submit(report_sandbox).result().filters_system_calls
+async def test_a_video_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "large.mp4", num_frames=8, encoding=Encoding(size=(3840, 2160)))
+    pool = DecodePool(RULES, num_workers=1, limits=SandboxLimits(memory_bytes=100 * 1024**2))
+    pool.start()
+    with pytest.raises(UndecodableVideoError):
+        await pool.read_views(path, video_id="large", plan=ViewPlan(), timeout_seconds=30.0)
+    assert await is_read(pool, tmp_path)
+    pool.close()

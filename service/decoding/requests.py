@@ -1,0 +1,28 @@
+"""What the gateway asks of a worker."""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from service.contract.views import ViewPlan
+from service.decoding.frames import Frame, Kind
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which views of the video that comes with it, and how many seconds of computing they may take."""
+
+    plan: ViewPlan
+    limit_seconds: float
+
+    def pack(self) -> bytes:
+        """Write the packet."""
+        return Frame(Kind.READ, _REQUEST.dump_json(self)).pack()
+
+    @classmethod
+    def unpack(cls, packet: bytes) -> "Request":
+        """Read the packet; the gateway is believed."""
+        return _REQUEST.validate_json(Frame.unpack(packet).text)
+
+
+_REQUEST = TypeAdapter(Request)

@@ -1,0 +1,162 @@
+"""What a worker that was taken over can do: nothing. Each attack runs as code inside a real worker of a real pool."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.contract.errors import DeadlineExceededError, UndecodableVideoError
+from service.contract.views import VideoViews, ViewPlan
+from service.decoding.pool import DecodePool
+from tests.service.decoding.entries import hostile
+from tests.service.decoding.entries.hostile import CALLS, CRAFTED, PREFIX
+from tests.service.decoding.processes import nursery_ids, read_status, wait_until, worker_ids
+from tests.service.decoding.rules import RULES
+from tests.videos import read_number, write_numbered_video
+
+# Libraries go on where these are refused; everything else is the worker's end.
+REFUSED = {
+    "open a file": "EPERM",
+    "open a file for writing": "EPERM",
+    "open the gateway's environment": "EPERM",
+    "open the gateway's memory": "EPERM",
+    "open its own environment": "EPERM",
+    "list the processes": "EPERM",
+    "look at a file": "EPERM",
+    "read a link": "EPERM",
+    "change the gateway's limits": "EPERM",
+    "read the gateway's limits": "EPERM",
+    "raise its own limit of files": "ValueError",
+    "steer a device": "EPERM",
+    "change a descriptor": "EPERM",
+    "copy a descriptor": "EPERM",
+    "take much memory": "MemoryError",
+}
+ALLOWED = {"look at the clock"}
+OTHERS = {"spin", "spin once"}
+FATAL = sorted(CALLS.keys() - REFUSED.keys() - ALLOWED - OTHERS)
+ESCAPE = Path("/tmp/sandbox-escape")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecodePool]:
+    decode_pool = DecodePool(RULES, num_workers=1, entry=hostile.__name__)
+    decode_pool.start()
+    yield decode_pool
+    decode_pool.close()
+
+
+@pytest.fixture(scope="module")
+def good_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_numbered_video(tmp_path_factory.mktemp("good") / "good.mp4", num_frames=20)
+
+
+async def read(pool: DecodePool, path: Path, *, timeout_seconds: float = 30.0) -> VideoViews:
+    return await pool.read_views(path, video_id=str(path), plan=ViewPlan(), timeout_seconds=timeout_seconds)
+
+
+async def attack(pool: DecodePool, name: str, *, folder: Path, timeout_seconds: float = 30.0) -> VideoViews:
+    path = folder / "video"
+    path.write_bytes(PREFIX + name.encode())
+    return await read(pool, path, timeout_seconds=timeout_seconds)
+
+
+async def is_sound(pool: DecodePool, good_video: Path) -> bool:
+    views = await read(pool, good_video)
+    return [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17] and not ESCAPE.exists()
+
+
+@pytest.mark.parametrize(("name", "answer"), REFUSED.items())
+async def test_a_call_is_refused(pool: DecodePool, good_video: Path, tmp_path: Path, name: str, answer: str) -> None:
+    with pytest.raises(UndecodableVideoError, match=f"^refused with {answer}$"):
+        await attack(pool, name, folder=tmp_path)
+    assert await is_sound(pool, good_video)
+
+
+@pytest.mark.parametrize("name", FATAL)
+async def test_a_call_is_the_worker_s_end(
+    pool: DecodePool, good_video: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    num_crashes = pool.deaths["crashed"]
+    with pytest.raises(UndecodableVideoError, match=r"^the decoder died on this video; send an undamaged video$"):
+        await attack(pool, name, folder=tmp_path)
+    assert await is_sound(pool, good_video)
+    assert pool.deaths["crashed"] == num_crashes + 1
+    endings = {"read where nothing is": "ended by SIGSEGV", "leave": "ended with code 0"}
+    assert endings.get(name, "ended by SIGSYS") in caplog.text
+
+
+async def test_an_attack_that_only_looks_at_itself_comes_through(pool: DecodePool, tmp_path: Path) -> None:
+    with pytest.raises(UndecodableVideoError, match=r"^DONE: True$"):
+        await attack(pool, "look at the clock", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(CRAFTED.keys() - {"the next answer too"}))
+async def test_a_crafted_answer_is_thrown_away(pool: DecodePool, good_video: Path, tmp_path: Path, name: str) -> None:
+    num_malformed = pool.deaths["malformed"]
+    if name == "no end of answers":
+        # The first of them is a good one; the others are the worker's end before the next video.
+        views = await attack(pool, name, folder=tmp_path)
+        assert not views.views.any()
+    else:
+        with pytest.raises(UndecodableVideoError, match=r"^the decoder (failed|died) on this video; send an und"):
+            await attack(pool, name, folder=tmp_path)
+    assert await is_sound(pool, good_video)
+    wait_until(lambda: pool.deaths["malformed"] == num_malformed + 1)
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_the_next_video_s(
+    pool: DecodePool, good_video: Path, tmp_path: Path
+) -> None:
+    assert (await attack(pool, "the next answer too", folder=tmp_path)).info.codec == "h264"
+    assert (await read(pool, good_video)).info.codec == "h264"
+    assert await is_sound(pool, good_video)
+
+
+async def test_pixels_cannot_change_after_the_answer(pool: DecodePool, good_video: Path) -> None:
+    views = (await read(pool, good_video)).views
+    assert views.flags.owndata
+    assert views.flags.writeable
+    assert not any("memfd" in str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    np.testing.assert_array_equal(views, (await read(pool, good_video)).views)
+
+
+async def test_a_worker_that_computes_for_ever_is_cut_off(pool: DecodePool, good_video: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeadlineExceededError, match=r"decoding took longer than 0\.2 seconds"):
+        await attack(pool, "spin", folder=tmp_path, timeout_seconds=0.2)
+    assert await is_sound(pool, good_video)
+    wait_until(lambda: pool.deaths["abandoned"] > 0)
+
+
+async def test_nothing_is_inherited(pool: DecodePool, good_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUOACT_API_KEYS", "secret")
+    assert await is_sound(pool, good_video)
+    wait_until(lambda: len(worker_ids()) == 2)
+    nursery = nursery_ids()[-1]
+    assert Path(f"/proc/{nursery}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
+    for worker in worker_ids():
+        folder = Path(f"/proc/{worker}")
+        wait_until(lambda worker=worker: read_status(worker)["Seccomp"] == "2")  # type: ignore[misc]
+        descriptors = {entry.name: str(entry.readlink()) for entry in (folder / "fd").iterdir()}
+        assert {descriptors.pop(name) for name in "012"} == {os.devnull}
+        assert re.fullmatch(r"3: socket:\[\d+\]", "; ".join(": ".join(each) for each in descriptors.items()))
+        assert (folder / "environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
+        status = read_status(worker)
+        assert status["Threads"] == "1"
+        assert status["NoNewPrivs"] == "1"
+        assert set(status["CapEff"]) == {"0"}
+        assert len(set(status["Uid"].split())) == 1
+        assert str(Path(folder / "cwd").readlink()) == "/"
+
+
+async def test_a_worker_s_limits_are_small(pool: DecodePool, good_video: Path) -> None:
+    assert await is_sound(pool, good_video)
+    text = Path(f"/proc/{worker_ids()[0]}/limits").read_text(encoding="ascii")
+    limits = {line[:25].strip(): line[26:60].split() for line in text.splitlines()}
+    assert limits["Max open files"] == ["16", "16"]
+    assert limits["Max processes"] == ["0", "0"]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max address space"][0] != "unlimited"
