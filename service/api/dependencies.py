@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.api.access import check_api_key
 from service.api.admission import Admission
+from service.api.spool import Spool
 from service.api.fields import FieldLimits
 from service.api.uploads import FormLimits
 from service.recognition.answering import Answering
@@ -30,6 +31,7 @@ class Gateway:
     answering: Answering
     readiness: Readiness
     admission: Admission
+    spool: Spool
     metrics: Metrics
     limits: GatewayLimits
     api_keys: tuple[str, ...]

@@ -22,6 +22,8 @@ from service.contract.errors import (
     MalformedRequestError,
     NotFoundError,
     QueueFullError,
+    StorageFullError,
+    StorageUnavailableError,
     UndecodableVideoError,
     UnsupportedVideoError,
     VideoError,
@@ -30,6 +32,9 @@ from service.contract.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5
+# What is wrong with the service itself, and so perhaps with all further requests.
+_DOUBTED = (EncoderUnavailableError, DecoderUnavailableError, StorageFullError, StorageUnavailableError)
+_RETRIED = (*_DOUBTED, BundleError)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,9 @@ PROBLEMS: dict[type[DuoActError], ProblemKind] = {
     BundleError: ProblemKind(503, "bundle", "The bundle cannot be used"),
     EncoderUnavailableError: ProblemKind(503, "encoder-unavailable", "The encoder is not available"),
     DecoderUnavailableError: ProblemKind(503, "decoder-unavailable", "The decoder is not available"),
+    StorageUnavailableError: ProblemKind(503, "storage-unavailable", "Uploads cannot be stored"),
     DeadlineExceededError: ProblemKind(504, "deadline-exceeded", "The deadline passed"),
+    StorageFullError: ProblemKind(507, "storage-full", "There is no room for the upload"),
 }
 INTERNAL = ProblemKind(500, "internal", "Internal error")
 
@@ -95,7 +102,7 @@ async def answer_duoact_error(request: Request, error: DuoActError) -> JSONRespo
     """Answer an error of ours from the table; one without a row is a fault of the service."""
     if kind_of(error) is INTERNAL:
         raise error
-    if isinstance(error, EncoderUnavailableError):
+    if isinstance(error, _DOUBTED):
         request.app.state.gateway.readiness.doubt()
     return render_problem(kind_of(error), detail=str(error), request=request, headers=_headers(error))
 
@@ -126,6 +133,6 @@ def _headers(error: DuoActError) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, QueueFullError):
         return {"Retry-After": str(max(ceil(error.retry_after_seconds), 1))}
-    if isinstance(error, EncoderUnavailableError | DecoderUnavailableError | BundleError):
+    if isinstance(error, _RETRIED):
         return {"Retry-After": str(_RETRY_AFTER_SECONDS)}
     return {}

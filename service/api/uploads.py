@@ -5,17 +5,14 @@ the limit; what the text fields mean is settled in ``fields``.
 """
 
 import hashlib
-import tempfile
-from collections.abc import AsyncIterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
 
 from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.api.spool import SpooledFile
 from service.contract.errors import LabelError, MalformedRequestError, VideoTooLargeError
 from service.recognition.questions import StoredVideo
 
@@ -53,21 +50,15 @@ class _Part:
     value: bytearray = field(default_factory=bytearray)
 
 
-@contextmanager
-def open_spool() -> Iterator[IO[bytes]]:
-    """Open a private file with a name of the service's own, and remove it at the end of the block."""
-    with tempfile.NamedTemporaryFile(prefix="duoact-") as spool:
-        yield spool
-
-
 async def read_form(
-    body: AsyncIterable[bytes], *, spool: IO[bytes], headers: Mapping[str, str], limits: FormLimits
+    body: AsyncIterable[bytes], *, file: SpooledFile, headers: Mapping[str, str], limits: FormLimits
 ) -> Form:
-    """Read a multipart form, its video into ``spool``.
+    """Read a multipart form, its video into ``file``.
 
     Raises:
         MalformedRequestError: not a multipart form, cut short, or too large in its text fields.
         VideoTooLargeError: the video has more bytes than allowed; raised as soon as that is known.
+        StorageFullError, StorageUnavailableError: the video cannot be stored.
         LabelError: more labels than allowed.
     """
     boundary = _read_boundary(headers.get("content-type", ""))
@@ -75,7 +66,7 @@ async def read_form(
     num_bytes = int(headers.get("content-length", 0))
     if num_bytes > limits.video_bytes + limits.field_bytes:
         raise VideoTooLargeError(_too_large(limits, f"the body has {num_bytes} bytes"))
-    reader = _FormReader(spool, boundary=boundary, limits=limits)
+    reader = _FormReader(file, boundary=boundary, limits=limits)
     async for chunk in body:
         reader.feed(chunk)
         if len(reader.pending) >= _FLUSH_BYTES:
@@ -87,9 +78,9 @@ async def read_form(
 class _FormReader:
     """Callbacks of the multipart parser, and what they have gathered so far."""
 
-    def __init__(self, spool: IO[bytes], *, boundary: bytes, limits: FormLimits) -> None:
+    def __init__(self, file: SpooledFile, *, boundary: bytes, limits: FormLimits) -> None:
         self.pending = bytearray()
-        self._spool = spool
+        self._file = file
         self._limits = limits
         self._digest = hashlib.sha256()
         self._num_video_bytes = 0
@@ -123,15 +114,14 @@ class _FormReader:
     def flush(self) -> None:
         """Move what is pending of the video to disk."""
         self._digest.update(self.pending)
-        self._spool.write(self.pending)
-        self._spool.flush()
+        self._file.write(self.pending)
         self.pending = bytearray()
 
     def finish(self) -> Form:
         """Give what was read, if the form was whole."""
         if not self._is_complete:
             raise MalformedRequestError("the body ends in the middle of the form; send all of it")
-        video = StoredVideo(Path(self._spool.name), self._digest.hexdigest()) if self._has_video else None
+        video = StoredVideo(self._file.descriptor, self._digest.hexdigest()) if self._has_video else None
         return Form(video, tuple(self._fields))
 
     def _begin_part(self) -> None:

@@ -13,7 +13,10 @@
     ├── BundleError                  manifest or files that do not agree
     ├── QueueFullError               try again later
     ├── EncoderUnavailableError      the engine is away
+    │   └── EncoderSilentError       it did not answer in time
     ├── DecoderUnavailableError      no process can read the video now
+    ├── StorageFullError             no room for the upload
+    ├── StorageUnavailableError      no folder for the upload
     └── DeadlineExceededError        the request's time is used up
 
 Each message says what was given, what is allowed and what to do. All of them survive pickling, because training
@@ -83,6 +86,18 @@ class QueueFullError(DuoActError):
 
 class EncoderUnavailableError(DuoActError):
     """The inference engine does not answer, or answers wrongly."""
+
+
+class EncoderSilentError(EncoderUnavailableError):
+    """The inference engine did not answer in time: it is busy, or hangs."""
+
+
+class StorageFullError(DuoActError):
+    """There is no room for an upload: the folder is full, or all uploads together use their quota up."""
+
+
+class StorageUnavailableError(DuoActError):
+    """The folder of uploads is gone, or cannot be written to."""
 
 
 class DecoderUnavailableError(DuoActError):

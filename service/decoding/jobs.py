@@ -4,8 +4,8 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from service.contract.errors import DecoderUnavailableError
 from service.decoding.requests import Request
 from service.decoding.workers import Worker, WorkerLostError
 
@@ -13,26 +13,31 @@ from service.decoding.workers import Worker, WorkerLostError
 class Job:
     """One video to read; asked by one thread, abandoned by another."""
 
-    def __init__(self, path: Path, video_id: str, request: Request) -> None:
+    def __init__(self, video: int, video_id: str, request: Request) -> None:
         self.video_id = video_id
         self.request = request
-        self._path = path
+        # A descriptor of its own: whoever gives the video up closes theirs before the thread has noticed.
+        self._video = os.dup(video)
         self._lock = threading.Lock()
         self._worker: Worker | None = None
+        self._has_begun = False
         self.is_abandoned = False
 
     @contextmanager
-    def open_video(self) -> Iterator[int]:
-        """Open the file for reading; a worker gets the descriptor and never the path.
+    def hold_video(self) -> Iterator[int]:
+        """Give the descriptor of the video, and close it at the end of the block; for the thread that asks.
 
         Raises:
-            FileNotFoundError: there is none.
+            DecoderUnavailableError: nobody waits for the video any more.
         """
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        with self._lock:
+            if self.is_abandoned:
+                raise DecoderUnavailableError("nobody waits for the video any more")
+            self._has_begun = True
         try:
-            yield descriptor
+            yield self._video
         finally:
-            os.close(descriptor)
+            os.close(self._video)
 
     def ask(self, worker: Worker, descriptors: Sequence[int]) -> bytes:
         """Have a worker read the video.
@@ -53,6 +58,8 @@ class Job:
     def abandon(self) -> None:
         """Wait no longer: a worker that reads the video is ended."""
         with self._lock:
+            if not self._has_begun and not self.is_abandoned:
+                os.close(self._video)
             self.is_abandoned = True
             if self._worker is not None:
                 self._worker.end("abandoned")

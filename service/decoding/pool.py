@@ -7,10 +7,10 @@ is settled in ``sandbox``, how it answers in ``frames`` and ``answers``, how it 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from service.contract.errors import (
     DeadlineExceededError,
@@ -23,6 +23,7 @@ from service.decoding import worker as shipped_worker
 from service.decoding.answers import Answer, Failure, read_answer
 from service.decoding.crashes import Crashes
 from service.decoding.frames import FrameError
+from service.decoding.golden_clip import GOLDEN_CLIP, check_golden_views
 from service.decoding.jobs import Job
 from service.decoding.keeper import Keeper
 from service.decoding.nursery import Upbringing
@@ -35,6 +36,8 @@ from service.decoding.workers import CAUSES, Worker, WorkerLostError
 _NUM_TRIES = 2
 # A socket closes a moment before its process has ended, on a busy machine a longer one.
 _END_SECONDS = 1.0
+# Far more than a small clip takes; those who check are less patient.
+_CHECK_SECONDS = 60.0
 _FAILED = "the decoder failed on this video; send an undamaged video"
 _log = logging.getLogger(__name__)
 
@@ -80,7 +83,13 @@ class DecodePool:
         keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
         report = keeper.start()
         before = self._running
-        self._running = _Running(keeper, ThreadPoolExecutor(self._num_workers, thread_name_prefix="decoding"))
+        self._running = _Running(
+            keeper,
+            {
+                "decoding": ThreadPoolExecutor(self._num_workers, thread_name_prefix="decoding"),
+                "checking": ThreadPoolExecutor(1, thread_name_prefix="checking"),
+            },
+        )
         if before is not None:
             before.close()
         return report
@@ -91,11 +100,24 @@ class DecodePool:
         if running is not None:
             running.close()
 
-    async def read_views(self, path: Path, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
+    async def check(self) -> None:
+        """Read a clip of known frames with the worker that stands by, which no user's video keeps waiting.
+
+        Raises:
+            DecoderUnavailableError: there are no workers, or they read it wrongly.
+            DeadlineExceededError: it took too long.
+            VideoError: they refuse it.
+        """
+        request = Request(ViewPlan(), _CHECK_SECONDS)
+        with GOLDEN_CLIP.open("rb") as file:
+            views = await self._await_views(Job(file.fileno(), GOLDEN_CLIP.name, request), thread="checking")
+        check_golden_views(views)
+
+    async def read_views(self, video: int, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
         """Read the views of one video in a worker; cancelling the caller ends the work.
 
         Args:
-            path: the file, which is opened here.
+            video: a descriptor that is open for reading; a worker gets it, and never a path.
             video_id: the digest of its bytes, by which a video that crashes the decoder is known again.
             plan: which views.
             timeout_seconds: how long that may take, waiting for a worker included.
@@ -105,19 +127,21 @@ class DecodePool:
                 on which a worker crashes is undecodable too.
             DeadlineExceededError: it took longer than ``timeout_seconds``.
             DecoderUnavailableError: there are no workers, or somebody ended both that took the video.
-            FileNotFoundError: there is no file at ``path``.
         """
-        if self._running is None:
-            raise RuntimeError("the decode pool is not started; call start() first")
-        running = self._running
         self._crashes.refuse(video_id)
-        job = Job(path, video_id, Request(plan, timeout_seconds))
+        return await self._await_views(Job(video, video_id, Request(plan, timeout_seconds)), thread="decoding")
+
+    async def _await_views(self, job: Job, *, thread: Literal["decoding", "checking"]) -> VideoViews:
+        running, limit_seconds = self._running, job.request.limit_seconds
+        if running is None:
+            job.abandon()
+            raise RuntimeError("the decode pool is not started; call start() first")
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await asyncio.wrap_future(running.submit(self._read, job))
+            async with asyncio.timeout(limit_seconds):
+                return await asyncio.wrap_future(running.submit(self._read, job, thread=thread))
         except TimeoutError as error:
             raise DeadlineExceededError(
-                f"decoding took longer than {timeout_seconds:g} seconds; send a shorter or smaller video, or try again "
+                f"decoding took longer than {limit_seconds:g} seconds; send a shorter or smaller video, or try again "
                 "when the service is less busy"
             ) from error
         finally:
@@ -126,7 +150,7 @@ class DecodePool:
 
     def _read(self, job: Job, keeper: Keeper) -> VideoViews:
         """Have a video read, in a thread that waits for it."""
-        with job.open_video() as video:
+        with job.hold_video() as video:
             for _ in range(_NUM_TRIES):
                 worker = keeper.take(is_abandoned=lambda: job.is_abandoned)
                 try:
@@ -173,17 +197,18 @@ class _Running:
     """What runs between start and close."""
 
     keeper: Keeper
-    threads: ThreadPoolExecutor
+    threads: Mapping[str, ThreadPoolExecutor]
 
-    def submit(self, read: Callable[[Job, Keeper], VideoViews], job: Job) -> Future[VideoViews]:
+    def submit(self, read: Callable[[Job, Keeper], VideoViews], job: Job, *, thread: str) -> Future[VideoViews]:
         try:
-            return self.threads.submit(read, job, self.keeper)
+            return self.threads[thread].submit(read, job, self.keeper)
         except RuntimeError as error:
             raise DecoderUnavailableError("decoding stops; try again later") from error
 
     def close(self) -> None:
         self.keeper.close()
-        self.threads.shutdown()
+        for threads in self.threads.values():
+            threads.shutdown()
 
 
 def _accept(answer: Answer) -> VideoViews:

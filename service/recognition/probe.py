@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from service.contract.errors import DuoActError, EncoderUnavailableError, QueueFullError
+from service.contract.errors import DuoActError, EncoderSilentError, EncoderUnavailableError, QueueFullError
 
 _logger = structlog.get_logger(__name__)
 # An answer counts as recent for so many periods.
@@ -51,7 +51,7 @@ class Probe:
         except QueueFullError as error:
             # Busy is not broken: what was found before still holds, until it is too old.
             _logger.warning("probe not answered", probe=self.name, error=str(error))
-        except TimeoutError:
+        except (TimeoutError, EncoderSilentError):
             self._note_silence(since=asked_at)
         except DuoActError as error:
             self._note_problem(str(error))

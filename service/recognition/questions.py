@@ -1,7 +1,6 @@
 """What is asked: a video on the service's disk, and a question about it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from service.contract.labels import Label
 from service.contract.views import ViewPlan
@@ -9,9 +8,9 @@ from service.contract.views import ViewPlan
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """A video on the service's disk; ``video_id`` is the SHA-256 of its bytes."""
+    """A video on the service's disk, open for reading while it is asked about; ``video_id`` is the SHA-256 of it."""
 
-    path: Path
+    descriptor: int
     video_id: str
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,8 +24,8 @@ from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey
 class VideoReader(Protocol):
     """What reads views from untrusted bytes by a bundle's rules: the decode pool, or a fake."""
 
-    def keep_alive(self) -> bool:
-        """Whether videos are taken; workers that are gone are replaced without being asked for."""
+    async def check(self) -> None:
+        """Read a video that is known; raises where it is read wrongly, or not at all."""
         ...
 
     @property
@@ -42,8 +41,8 @@ class VideoReader(Protocol):
         """End all work."""
         ...
 
-    async def read_views(self, path: Path, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
-        """Read the views of a plan within a time limit."""
+    async def read_views(self, video: int, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
+        """Read the views of a plan from a file that is open at a descriptor, within a time limit."""
         ...
 
 
@@ -130,7 +129,7 @@ class Recognizer:
         with stopwatch.stage("decode"):
             async with deadline.guard("decoding"):
                 views = await self._reader.read_views(
-                    video.path,
+                    video.descriptor,
                     video_id=video.video_id,
                     plan=question.plan,
                     timeout_seconds=deadline.remaining_seconds,

@@ -10,10 +10,12 @@ from service.contract.manifest import Manifest
 router = APIRouter()
 
 
-@router.get("/healthz")
-async def healthz() -> Health:
-    """Say that the service lives."""
-    return Health(status="ok")
+@router.get("/healthz", response_model=Health, responses={503: {"model": Health}})
+async def healthz(gateway: GatewayDep) -> JSONResponse:
+    """Say that the service lives, or why it should be replaced."""
+    death = gateway.readiness.find_death()
+    health = Health(status="ok") if death is None else Health(status="dead", missing=(death,))
+    return JSONResponse(health.model_dump(), status_code=200 if death is None else 503)
 
 
 @router.get("/readyz", response_model=Health, responses={503: {"model": Health}})

@@ -6,13 +6,13 @@ from service.api.dependencies import Gateway, GatewayDep
 from service.api.disconnect import until_disconnect
 from service.api.fields import read_question
 from service.api.schemas import RECOGNIZE_FORM, Answer, Problem, render_answer, render_json
-from service.api.uploads import Form, open_spool, read_form
+from service.api.uploads import Form, read_form
 from service.contract.errors import MalformedRequestError
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import Recognition
 
 router = APIRouter()
-_PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504)
+_PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504, 507)
 
 
 @router.post(
@@ -26,12 +26,11 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
     deadline = Deadline(request.state.started_at, gateway.limits.deadline_seconds)
     stopwatch = Stopwatch(started_at=request.state.started_at)
     async with gateway.admission.admit():
-        gateway.readiness.require_encoder()
-        with open_spool() as spool:
+        with gateway.spool.open() as file:
             with stopwatch.stage("upload"):
                 async with deadline.guard("the upload"):
                     form = await read_form(
-                        request.stream(), spool=spool, headers=request.headers, limits=gateway.limits.form
+                        request.stream(), file=file, headers=request.headers, limits=gateway.limits.form
                     )
             work = _recognize(form, gateway, deadline=deadline, stopwatch=stopwatch)
             recognition = await until_disconnect(work, request=request)

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from tritonclient.utils import InferenceServerException
 
-from service.contract.errors import DeadlineExceededError, DuoActError, EncoderUnavailableError, QueueFullError
+from service.contract.errors import (
+    DeadlineExceededError,
+    DuoActError,
+    EncoderSilentError,
+    EncoderUnavailableError,
+    QueueFullError,
+)
 
 # A queue that is full now has moved on after an execution or two.
 _RETRY_AFTER_SECONDS = 1.0
@@ -48,7 +54,7 @@ def _time_is_up(call: TritonCall, _: str) -> DuoActError:
             f"the deadline passed while {call.model} was waited for; send a shorter video or fewer labels, or try "
             "again when the service is less busy"
         )
-    return EncoderUnavailableError(f"Triton did not answer for {call.model} within {call.limit_seconds:.3g} s")
+    return EncoderSilentError(f"Triton did not answer for {call.model} within {call.limit_seconds:.3g} s")
 
 
 def _queue_is_full(call: TritonCall, _: str) -> DuoActError:
