@@ -173,13 +173,12 @@ def _key(model: VideoCLIP, *, digests: Sequence[str], plan: ViewPlan) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     config = model.config
-    settings: list[object] = [config.num_frames, config.preprocessing.model_dump(mode="json"), str(plan)]
-    if config.num_frame_features != config.num_frames:
-        settings.append(config.num_frame_features)
-    if config.num_local_frames > 1 or config.sampling_rule != "segment_centres":
-        settings.append(config.sampling.model_dump(mode="json"))
-    if config.side is not None:
-        # Weights of equal shapes mean other features where the stem pads, or weighs differences, otherwise.
-        settings.append(asdict(config.side))
+    # Weights of equal shapes mean other features where a stem pads, or frames are pooled, otherwise.
+    settings = (
+        config.sampling.model_dump(mode="json"),
+        config.preprocessing.model_dump(mode="json"),
+        asdict(config.adapters),
+        str(plan),
+    )
     digest.update(json.dumps([*settings, *digests]).encode())
     return digest.hexdigest()[:16]

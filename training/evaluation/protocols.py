@@ -143,7 +143,7 @@ def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, 
 
 def score_split(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, reading: Reading) -> SplitScores:
     """Score every label for every video of a split."""
-    scoring = config.scoring(Lambda(value=reading.fusion_lambda, chosen=reading.name))
+    scoring = config.scoring.fused_by(Lambda(value=reading.fusion_lambda, chosen=reading.name))
     return SplitScores(
         tuple(
             score_labels(

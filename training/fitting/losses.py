@@ -11,7 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from training.config.model import Fusion, ModelConfig
+from training.config.adapters import Fusion
+from training.config.model import ScoringConfig
 from training.fitting.texts import TextBank
 from training.models.aggregation import frame_weights, similarity, uniform_weights
 
@@ -30,7 +31,7 @@ def dual_semantic_loss(
     label_ids: Int64[Tensor, " B"],
     *,
     bank: TextBank,
-    config: ModelConfig,
+    scoring: ScoringConfig,
     label_smoothing: float,
 ) -> Losses:
     """L = L_VT + L_VC over a batch of clips and their own texts (Eq. 17).
@@ -38,13 +39,13 @@ def dual_semantic_loss(
     The clip is pooled anew for the words of each text. Chinese texts take the weights of the English words of the
     same label.
     """
-    if config.aggregation == "word_weighted":
-        weights = frame_weights(frames, bank.words[label_ids], bank.is_word[label_ids], tau=config.tau)
+    if scoring.aggregation == "word_weighted":
+        weights = frame_weights(frames, bank.words[label_ids], bank.is_word[label_ids], tau=scoring.tau)
     else:
         weights = uniform_weights(frames, num_labels=len(label_ids))
 
     def loss_of(embeddings: Float[Tensor, "L D"]) -> Float[Tensor, ""]:
-        logits = similarity(frames, embeddings[label_ids], weights, renormalise=config.renormalise) / config.tau
+        logits = similarity(frames, embeddings[label_ids], weights, renormalise=scoring.renormalise) / scoring.tau
         return contrastive_loss(logits, label_ids, label_smoothing=label_smoothing)
 
     english = loss_of(bank.english)

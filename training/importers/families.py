@@ -132,7 +132,7 @@ def _render_files(converted: Converted, *, origin: Origin) -> Iterator[tuple[str
     """Iterate over the names and texts of a run's files beside its weights."""
     labels = render_labels(converted.labels)
     yield LABELS_NAME, labels
-    if converted.model.side is not None:
+    if converted.model.is_closed:
         yield CLASSES_NAME, labels
     yield METRICS_NAME, ""
     yield ENVIRONMENT_NAME, render_json(describe_environment())
