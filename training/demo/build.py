@@ -44,6 +44,7 @@ from training.fitting.progress import show_fit
 from training.recipes.demo import demo, demo_miniature
 from training.runs.backbone import write_backbone
 from training.runs.checkpoint import CHECKPOINT_NAME
+from training.runs.earlier import upgrade_recipe
 from training.runs.run import EVALUATION_NAME, Run, load_model, open_run
 
 LABEL_SET = "motion_shapes"
@@ -112,7 +113,8 @@ def _claim(work: Path, plan: DemoPlan) -> None:
     mark = work / "plan.json"
     values: dict[str, Any] = TypeAdapter(DemoPlan).dump_python(plan, mode="json")
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != values:
+        stored = json.loads(mark.read_text(encoding="utf-8"))
+        if {**stored, "recipe": upgrade_recipe(stored.get("recipe"))} != values:
             raise RunError(f"{work} belongs to a demo of another seed or size; choose another folder with --work")
         return
     work.mkdir(parents=True, exist_ok=True)
