@@ -42,7 +42,7 @@ _REFUSALS: Mapping[str, tuple[type[DuoActError], str]] = {
 
 def _check_printable(template: str) -> str:
     if not template.isprintable():
-        raise ValueError(f"template {template!r} holds control characters; remove them")
+        raise ValueError(f"template is {template!r}; it must hold no control characters: remove them")
     return template
 
 
