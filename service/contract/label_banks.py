@@ -85,10 +85,11 @@ def read_label_bank(path: Path) -> StoredLabelBank:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if metadata.get("format") != FORMAT:
             raise BundleError(f"{path} has format {metadata.get('format')!r}; {FORMAT!r} is read: export it again")
         values = metadata["labels"]
+        # Limits are for requests; what was exported is read whatever its size.
         limits = LabelLimits(num_labels=max(len(values), 1), num_characters=1 << 20)
         stored = StoredLabelBank(parse_labels(values, limits=limits), LabelBank(**arrays), _read_key(metadata))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, DuoActError) as error:
