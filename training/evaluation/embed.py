@@ -23,8 +23,7 @@ from training.data.frame_folders import digest_video
 from training.data.reading import BrokenVideosError
 from training.data.splits import select_split
 from training.data.views import read_all_views
-from training.errors import DataError
-from training.models.label_bank import embed_labels
+from training.models.label_bank import embed_labels, require_texts
 from training.models.video_clip import VideoCLIP
 from training.processes.ranks import Team, interleave
 
@@ -110,10 +109,8 @@ def embed_complete_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBan
     Raises:
         DataError: a label lacks a language.
     """
-    needs_chinese = model.chinese is not None
-    if lacking := [str(each) for each in labels if each.en is None or (needs_chinese and each.zh is None)]:
-        raise DataError(f"evaluation needs texts in every language of the model; {', '.join(lacking[:5])} lack one")
-    return embed_labels(model, labels, with_chinese=needs_chinese)
+    require_texts(model, labels, purpose="evaluation")
+    return embed_labels(model, labels, with_chinese=model.chinese is not None)
 
 
 def _share_path(path: Path, rank: int) -> Path:

@@ -22,6 +22,7 @@ from service.contract.labels import Label
 from service.contract.layout import tokenizer_file
 from service.contract.manifest import Bundle, open_bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from service.contract.wording import list_some
 from training.errors import SettingError
 from training.runs.environment import describe_environment
 
@@ -84,8 +85,8 @@ def measure_label_cost(
     bundle = open_bundle(bundle_dir)
     if bundle.manifest.chinese is None:
         raise SettingError(f"{bundle.manifest.name} has no Chinese tower; give a bundle with two text towers")
-    if lacking := [str(label) for label in labels if label.en is None or label.zh is None]:
-        raise SettingError(f"labels {', '.join(lacking[:5])} lack a language; give labels in both")
+    if lacking := [label for label in labels if label.en is None or label.zh is None]:
+        raise SettingError(f"labels {list_some(lacking)} lack a language; give labels in both")
     texts = {"en": [str(label.en) for label in labels], "zh": [str(label.zh) for label in labels]}
     measured = [
         _measure_language(
