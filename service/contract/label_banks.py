@@ -5,7 +5,6 @@ One file a label set: ``english`` and ``chinese`` [L, D], ``words`` [N, D] of al
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.contract.errors import BundleError, DuoActError
+from service.contract.files import write_whole
 from service.contract.labels import Label, LabelLimits, parse_labels
 from service.contract.manifest import Manifest, WordSet
 from service.contract.scoring import LabelBank
@@ -70,10 +70,10 @@ def write_label_bank(path: Path, *, labels: Sequence[Label], bank: LabelBank, ke
     }
     arrays = {name: getattr(bank, name) for name in _ARRAYS}
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     # One entry: safetensors writes several in the order of a random hash, and the file's digest must be stable.
-    temporary.write_bytes(save(tensors, {_METADATA: json.dumps(metadata, ensure_ascii=False)}))
-    temporary.replace(path)
+    content = save(tensors, {_METADATA: json.dumps(metadata, ensure_ascii=False)})
+    with write_whole(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def read_label_bank(path: Path) -> StoredLabelBank:

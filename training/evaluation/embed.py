@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, Int64
 from rich.progress import track
 
+from service.contract.files import write_whole
 from service.contract.labels import Label
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
@@ -133,12 +134,11 @@ def _join_shares(path: Path, *, num_shares: int) -> None:
         return
     shares = [np.load(each, mmap_mode="r") for each in paths]
     shape = (sum(map(len, shares)), *shares[0].shape[1:])
-    unfinished = path.with_suffix(".partial.npy")
-    features = np.lib.format.open_memmap(unfinished, mode="w+", dtype=shares[0].dtype, shape=shape)
-    for rank, share in enumerate(shares):
-        features[rank::num_shares] = share
-    features.flush()
-    unfinished.replace(path)
+    with write_whole(path) as unfinished:
+        features = np.lib.format.open_memmap(unfinished, mode="w+", dtype=shares[0].dtype, shape=shape)
+        for rank, share in enumerate(shares):
+            features[rank::num_shares] = share
+        features.flush()
     for each in paths:
         each.unlink()
 
