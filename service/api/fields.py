@@ -48,9 +48,11 @@ def read_request(
     _check_length(texts.get("template", [""])[0], most=limits.num_template_characters)
     files = {} if form.video is None else {"video": form.video}
     read = check_form(files | {name: values if name == "labels" else values[0] for name, values in texts.items()})
+    # Labels first: whoever sends too many of them learns that, and not that fewer can be ranked.
+    labels = _choose_labels(read, label_sets=label_sets, limits=limits.labels, default_labels=default_labels)
     _check_top_k(read.top_k, most=limits.labels.num_labels)
     question = Question(
-        labels=_choose_labels(read, label_sets=label_sets, limits=limits.labels, default_labels=default_labels),
+        labels=labels,
         plan=read.views,
         top_k=read.top_k,
         fusion_lambda=read.fusion_lambda,

@@ -242,3 +242,9 @@ async def test_wrong_encoder_answers_nobody(run_service: RunService) -> None:
     async with run_service(FakeEngine(check_error=EncoderUnavailableError("wrong by 0.3"))) as service:
         response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS})
     check_problem(response, status=503, problem="encoder-unavailable", detail="encoder: wrong by 0.3")
+
+
+async def test_too_many_labels_are_said_before_a_rank_that_they_cannot_have(run_service: RunService) -> None:
+    async with run_service(max_labels=1) as service:
+        response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS})
+    check_problem(response, status=422, problem="labels", detail="2 labels were given; at most 1 are allowed")
