@@ -52,6 +52,12 @@ class Parts:
     reader: VideoReader
     label_banks: LabelBanks
 
+    async def close(self) -> None:
+        """Write what is pending of the labels, and let go of workers and engine."""
+        await self.label_banks.close()
+        self.reader.close()
+        self.encoders.close()
+
 
 def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
     """Load the encoders of a bundle into the engine that the settings choose.
@@ -157,9 +163,7 @@ def build_app(parts: Parts) -> FastAPI:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-            await parts.label_banks.close()
-            parts.reader.close()
-            parts.encoders.close()
+            await parts.close()
 
     app = FastAPI(
         title="DuoAct", summary="Open-vocabulary video action recognition, English and Chinese", lifespan=lifespan

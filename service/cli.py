@@ -71,7 +71,7 @@ def recognize(  # noqa: PLR0913 - one argument an option
     label_set: Annotated[str | None, typer.Option(help="Name of a stored label set.")] = None,
     fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English, 0 to 1.")] = None,
     views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = DEFAULT_VIEWS,
-    top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 5,
+    top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = Question.top_k,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer of the API.")] = False,
     bundle: BundleOption = None,
 ) -> None:
@@ -161,9 +161,7 @@ async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> An
             video, question, deadline=Deadline(started_at, parts.settings.deadline_seconds), stopwatch=stopwatch
         )
     finally:
-        await parts.label_banks.close()
-        parts.reader.close()
-        parts.encoders.close()
+        await parts.close()
     return render_answer(recognition, bundle=parts.answering.bundle, request_id="local", stopwatch=stopwatch)
 
 

@@ -32,9 +32,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await parts.encoders.check()
         yield parts
     finally:
-        await parts.label_banks.close()
-        parts.reader.close()
-        parts.encoders.close()
+        await parts.close()
 
 
 class LocalTarget:

@@ -66,9 +66,19 @@ def contrastive_loss(
     positives = (label_ids[:, None] == label_ids[None, :]).to(logits.dtype)
     targets = positives / positives.sum(dim=1, keepdim=True)
     targets = (1 - label_smoothing) * targets + label_smoothing / len(label_ids)
-    over_clips = -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    over_texts = -(targets.T * logits.log_softmax(dim=0)).sum(dim=0).mean()
-    return (over_clips + over_texts) / 2
+    return symmetric_cross_entropy(logits, of_rows=targets, of_columns=targets.T)
+
+
+def symmetric_cross_entropy(
+    logits: Float[Tensor, "B B"], *, of_rows: Float[Tensor, "B B"], of_columns: Float[Tensor, "B B"]
+) -> Float[Tensor, ""]:
+    """CLIP's objective (Radford et al. 2021, Fig. 3): the mean of the cross entropies of rows and of columns.
+
+    The targets ``of_rows`` sum to 1 along each row, those ``of_columns`` along each column.
+    """
+    over_rows = -(of_rows * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    over_columns = -(of_columns * logits.log_softmax(dim=0)).sum(dim=0).mean()
+    return (over_rows + over_columns) / 2
 
 
 def label_logits(
