@@ -1,9 +1,10 @@
 """The composition root: from settings to a recogniser, and from that to the HTTP application."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
@@ -11,12 +12,14 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
+from service.api.access import AcceptedKeys
 from service.api.admission import Admission
 from service.api.context import RequestContext
 from service.api.dependencies import Gateway, GatewayLimits, require_api_key
 from service.api.errors import install_error_handlers
 from service.api.fields import FieldLimits
 from service.api.routes import label_sets, operations, recognize
+from service.api.spool import Spool
 from service.api.uploads import FormLimits
 from service.contract.decode import DecodeLimits
 from service.contract.label_banks import BankKey, StoredLabelBank, read_label_bank
@@ -31,6 +34,8 @@ from service.labels.sets import LabelSets
 from service.labels.shared import SharedLabels
 from service.labels.store import LabelStore
 from service.recognition.answering import Answering
+from service.recognition.guarded import guard_encoders
+from service.recognition.probe import Probe
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer, VideoReader
 from service.recognition.scorers import build_scorer
@@ -49,8 +54,15 @@ class Parts:
     settings: Settings
     answering: Answering
     encoders: Encoders
+    encoder_probe: Probe
     reader: VideoReader
     label_banks: LabelBanks
+
+    async def close(self) -> None:
+        """Write what is pending of the labels, and let go of workers and engine."""
+        await self.label_banks.close()
+        self.reader.close()
+        self.encoders.close()
 
 
 def load_encoders(bundle: Bundle, settings: Settings) -> Encoders:
@@ -125,6 +137,8 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
         BundleError: a stored label bank cannot be read.
         SettingsError: the address of Redis is none, or its client is not installed.
     """
+    probe = Probe("encoder", encoders.check, period_seconds=settings.canary_period_seconds)
+    encoders = guard_encoders(encoders, probe=probe)
     stored = _read_label_banks(bundle)
     label_set_registry = LabelSets(
         bundle={name: bank.labels for name, bank in stored.items()}, builtin=load_builtin_label_tables()
@@ -134,11 +148,12 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
         bundle,
         reader=reader,
         encoder=encoders.video,
+        require_encoder=probe.require,
         scorer=build_scorer(bundle.manifest, label_banks=label_banks, dictionary=label_set_registry.dictionary),
         video_cache=VideoCache(max_bytes=settings.video_cache_bytes),
         max_views=settings.max_views,
     )
-    return Parts(settings, Answering(bundle, recognizer, label_set_registry), encoders, reader, label_banks)
+    return Parts(settings, Answering(bundle, recognizer, label_set_registry), encoders, probe, reader, label_banks)
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -147,19 +162,14 @@ def build_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.gather(
-            asyncio.to_thread(_start, parts.reader), parts.label_banks.open(), gateway.readiness.replay()
-        )
-        watching = asyncio.create_task(gateway.readiness.watch())
+        guards, _opened = await asyncio.gather(asyncio.to_thread(parts.reader.start), parts.label_banks.open())
+        _logger.info("decoding started", guards=asdict(guards))
+        await gateway.readiness.start()
         try:
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            await parts.label_banks.close()
-            parts.reader.close()
-            parts.encoders.close()
+            await gateway.readiness.close()
+            await parts.close()
 
     app = FastAPI(
         title="DuoAct", summary="Open-vocabulary video action recognition, English and Chinese", lifespan=lifespan
@@ -174,23 +184,27 @@ def build_app(parts: Parts) -> FastAPI:
 def build_gateway(parts: Parts) -> Gateway:
     """Put together what the routes use."""
     settings = parts.settings
+    spool = Spool(settings.upload_dir or Path(tempfile.gettempdir()), max_bytes=settings.upload_quota_bytes)
     labels = LabelLimits(num_labels=settings.max_labels, num_characters=settings.max_label_characters)
     gateway = Gateway(
         answering=parts.answering,
         readiness=Readiness(
-            parts.encoders.check,
-            pool_alive=parts.reader.keep_alive,
-            restart_pool=lambda: _start(parts.reader),
+            (
+                parts.encoder_probe,
+                Probe("decoding", parts.reader.check, period_seconds=settings.canary_period_seconds),
+                Probe("uploads", spool.check, period_seconds=settings.canary_period_seconds),
+            ),
             period_seconds=settings.canary_period_seconds,
         ),
         admission=Admission(num_slots=settings.max_concurrent_requests, queue_length=settings.max_queue_length),
+        spool=spool,
         metrics=Metrics(),
         limits=GatewayLimits(
             form=FormLimits(settings.max_upload_bytes, settings.max_field_bytes, settings.max_labels),
             fields=FieldLimits(labels, settings.max_template_characters),
             deadline_seconds=settings.deadline_seconds,
         ),
-        api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
+        api_keys=AcceptedKeys.of(settings.read_api_keys()),
     )
     _watch_gauges(gateway)
     gateway.metrics.watch_counts(
@@ -199,12 +213,6 @@ def build_gateway(parts: Parts) -> Gateway:
     if parts.label_banks.shared is not None:
         _watch_shared_labels(parts.label_banks.shared, gateway.metrics)
     return gateway
-
-
-def _start(reader: VideoReader) -> None:
-    reader.start()
-    # It takes a while, which the first request shall not pay.
-    _logger.info("decoding started", alive=reader.keep_alive())
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,6 +21,8 @@ from service.capacity.command import capacity
 from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
 from service.contract.views import DEFAULT_VIEWS, ViewPlan
+from service.decoding.exposure import check_exposure
+from service.decoding.sandbox import forbid_dumps
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.questions import Question, StoredVideo
 from service.server import DrainingServer, open_socket, render_url
@@ -54,8 +58,10 @@ def serve(
     try:
         settings = Settings.load(bundle=bundle, host=host, port=port, workers=workers, triton=triton)
         configure_logging(settings.log_level)
+        forbid_dumps()
         with open_socket(settings.host, settings.port) as listening:
             parts = load_parts(settings)
+            check_exposure(parts.reader.start(), address=listening.getsockname()[0])
             typer.echo(f"DuoAct serves {parts.answering.bundle.manifest.name} on {render_url(listening)}")
             DrainingServer(build_app(parts), settings=settings).run(sockets=[listening])
     except (DuoActError, SettingsError) as error:
@@ -71,7 +77,7 @@ def recognize(  # noqa: PLR0913 - one argument an option
     label_set: Annotated[str | None, typer.Option(help="Name of a stored label set.")] = None,
     fusion_lambda: Annotated[float | None, typer.Option("--lambda", help="Weight of English, 0 to 1.")] = None,
     views: Annotated[str, typer.Option(help="Clips x crops, such as 4x3.")] = DEFAULT_VIEWS,
-    top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 5,
+    top_k: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = Question.top_k,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer of the API.")] = False,
     bundle: BundleOption = None,
 ) -> None:
@@ -79,15 +85,15 @@ def recognize(  # noqa: PLR0913 - one argument an option
     try:
         settings = Settings.load(bundle=bundle, workers=1)
         configure_logging("error")
-        stored = _read_video(video)
-        parts = load_parts(settings)
-        question = Question(
-            labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
-            plan=ViewPlan.parse(views),
-            top_k=top_k,
-            fusion_lambda=fusion_lambda,
-        )
-        answer = asyncio.run(_answer(parts, video=stored, question=question))
+        with _open_video(video) as stored:
+            parts = load_parts(settings)
+            question = Question(
+                labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
+                plan=ViewPlan.parse(views),
+                top_k=top_k,
+                fusion_lambda=fusion_lambda,
+            )
+            answer = asyncio.run(_answer(parts, video=stored, question=question))
     except (DuoActError, SettingsError) as error:
         _fail(error)
     if as_json:
@@ -161,18 +167,19 @@ async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> An
             video, question, deadline=Deadline(started_at, parts.settings.deadline_seconds), stopwatch=stopwatch
         )
     finally:
-        await parts.label_banks.close()
-        parts.reader.close()
-        parts.encoders.close()
+        await parts.close()
     return render_answer(recognition, bundle=parts.answering.bundle, request_id="local", stopwatch=stopwatch)
 
 
-def _read_video(path: Path) -> StoredVideo:
+@contextmanager
+def _open_video(path: Path) -> Iterator[StoredVideo]:
     try:
-        with path.open("rb") as file:
-            return StoredVideo(path.absolute(), hashlib.file_digest(file, "sha256").hexdigest())
+        file = path.open("rb")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
+    with file:
+        yield StoredVideo(file.fileno(), digest)
 
 
 def _choose_labels(

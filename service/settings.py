@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.decode import DecodeLimits
@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     cache_dir: Path | None = Path("~/.cache/duoact")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    api_keys_file: FilePath | None = None
 
     encoder_precision: Literal["auto", "f32", "bf16"] = "auto"
     encoder_threads: Annotated[int, Field(ge=0)] = 0
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     triton_certificate_chain: FilePath | None = None
     triton_private_key: FilePath | None = None
 
+    upload_dir: DirectoryPath | None = None
+    upload_quota_bytes: Positive = 2048 * MEBIBYTE
     max_upload_bytes: Positive = 100 * MEBIBYTE
     max_field_bytes: Positive = 8 * MEBIBYTE
     max_duration_seconds: Seconds = DecodeLimits.max_duration_seconds
@@ -87,7 +90,9 @@ class Settings(BaseSettings):
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
 
     @field_validator(
+        "api_keys_file",
         "cache_dir",
+        "upload_dir",
         "redis_url",
         "triton",
         "triton_root_certificates",
@@ -108,6 +113,25 @@ class Settings(BaseSettings):
             return None if value is None else value.expanduser()
         except RuntimeError:
             return None
+
+    def read_api_keys(self) -> tuple[str, ...]:
+        """Read the keys that callers must send: those of the variable, and a line each of the file.
+
+        Raises:
+            SettingsError: the file cannot be read, or holds no key.
+        """
+        given = tuple(key.get_secret_value() for key in self.api_keys)
+        if self.api_keys_file is None:
+            return given
+        named = f"{_PREFIX}API_KEYS_FILE {str(self.api_keys_file)!r}"
+        try:
+            lines = self.api_keys_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{named} cannot be read: {error}") from error
+        stored = tuple(line.strip() for line in lines if line.strip())
+        if not stored:
+            raise SettingsError(f"{named} holds no key; write one a line, or unset it to let everyone call")
+        return given + stored
 
     @classmethod
     def load(cls, **overrides: object) -> "Settings":

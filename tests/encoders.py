@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,24 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from service.contract.decode import VideoInfo
-from service.contract.errors import UndecodableVideoError
+from service.contract.errors import DecoderUnavailableError, UndecodableVideoError
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.sampling import local_windows, sample_clips
 from service.contract.views import VideoViews, ViewPlan, ViewRules
+from service.decoding.sandbox import SandboxReport
 from service.encoders.base import Encoders, TextEmbedding
 from service.encoders.time_limit import TimeLimit
 
 DIMENSION = 16
+# A worker in which every guard holds.
+GUARDED = SandboxReport(
+    filters_system_calls=True,
+    landlock_version=7,
+    forbids_new_privileges=True,
+    forbids_dumps=True,
+    runs_as_nobody=True,
+    problems=(),
+)
 NUM_FRAMES = 40
 FRAME_RATE = 10.0
 
@@ -106,18 +117,20 @@ class FakeReader:
     error: Exception | None = None
     degraded: str | None = None
     alive: bool = True
-    paths: list[Path] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     num_cancelled: int = 0
     rules: ViewRules | None = None
     deaths: dict[str, int] = field(default_factory=dict)
 
-    def keep_alive(self) -> bool:
-        """Whether videos are taken."""
-        return self.alive
+    async def check(self) -> None:
+        """Fail where no videos are taken."""
+        if not self.alive:
+            raise DecoderUnavailableError("no worker takes videos")
 
-    def start(self) -> None:
+    def start(self) -> SandboxReport:
         """Take videos."""
         self.alive = True
+        return GUARDED
 
     def close(self) -> None:
         """Take no more videos."""
@@ -125,14 +138,14 @@ class FakeReader:
 
     async def read_views(
         self,
-        path: Path,
+        video: int,
         *,
         video_id: str,  # noqa: ARG002
         plan: ViewPlan,
         timeout_seconds: float,  # noqa: ARG002
     ) -> VideoViews:
         """Make up the views of a file."""
-        self.paths.append(path)
+        self.names.append(str(Path(f"/proc/self/fd/{video}").readlink()))
         try:
             await asyncio.sleep(self.delay_seconds)
         except asyncio.CancelledError:
@@ -140,7 +153,7 @@ class FakeReader:
             raise
         if self.error is not None:
             raise self.error
-        content = path.read_bytes()
+        content = os.pread(video, os.fstat(video).st_size, 0)
         if not content:
             raise UndecodableVideoError("the file is empty; send a video")
         assert self.rules is not None

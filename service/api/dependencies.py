@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.api.access import check_api_key
+from service.api.access import AcceptedKeys
 from service.api.admission import Admission
-from service.api.spool import Spool
 from service.api.fields import FieldLimits
+from service.api.spool import Spool
 from service.api.uploads import FormLimits
 from service.recognition.answering import Answering
 from service.recognition.readiness import Readiness
@@ -34,7 +34,7 @@ class Gateway:
     spool: Spool
     metrics: Metrics
     limits: GatewayLimits
-    api_keys: tuple[str, ...]
+    api_keys: AcceptedKeys
 
 
 def find_gateway(request: Request) -> Gateway:
@@ -48,4 +48,4 @@ GatewayDep = Annotated[Gateway, Depends(find_gateway)]
 
 def require_api_key(request: Request, gateway: GatewayDep) -> None:
     """Refuse a request without an accepted API key, where some are set."""
-    check_api_key(request.headers.get("authorization"), accepted=gateway.api_keys)
+    gateway.api_keys.check(request.headers.get("authorization"))

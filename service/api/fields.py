@@ -1,19 +1,19 @@
-"""What the text fields of a recognition mean: from bytes to a question, each refusal naming the field and the value."""
+"""What a form asks: from the bytes of its fields to a video and a question about it.
+
+Which fields there are, and what each may hold, is in ``form``.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from service.api.form import NUM_SHOWN, RecognizeForm, check_form
+from service.api.uploads import Form
 from service.contract.errors import ImpossibleRequestError, MalformedRequestError
 from service.contract.labels import Label, LabelLimits, parse_labels
-from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from service.labels.sets import LabelSets
-from service.recognition.questions import Question
-
-ALLOWED = ("deadline_seconds", "explain", "label_set", "labels", "lambda", "strict", "template", "top_k", "views")
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
-_SHOWN = 64
+from service.recognition.questions import Question, StoredVideo
 
 
 @dataclass(frozen=True)
@@ -26,69 +26,76 @@ class FieldLimits:
 
 @dataclass(frozen=True)
 class RecognitionRequest:
-    """A question, and the shorter deadline that the client asks for."""
+    """A video, a question about it, and the shorter deadline that the client asks for."""
 
+    video: StoredVideo
     question: Question
     deadline_seconds: float | None
 
 
-def read_question(
-    fields: Sequence[tuple[str, bytes]],
-    *,
-    label_sets: LabelSets,
-    limits: FieldLimits,
-    default_labels: tuple[Label, ...] | None = None,
+def read_request(
+    form: Form, *, label_sets: LabelSets, limits: FieldLimits, default_labels: tuple[Label, ...] | None = None
 ) -> RecognitionRequest:
-    """Read the text fields of a recognition; ``default_labels`` are what is asked where no labels are given.
+    """Read a form; ``default_labels`` are what is asked where no labels are given.
 
     Raises:
-        MalformedRequestError: an unknown or repeated field, a wrong type, or text that is not UTF-8.
+        MalformedRequestError: no video, an unknown or repeated field, a wrong type, or text that is not UTF-8.
         ImpossibleRequestError: a readable value outside what is allowed.
         NotFoundError: no such label set.
     """
-    texts = _decode(fields)
-    given = {name: values[0] for name, values in texts.items()}
+    texts = _decode(form.fields)
+    # Before the text is looked at, which a refusal would repeat.
+    _check_length(texts.get("template", [""])[0], most=limits.num_template_characters)
+    files = {} if form.video is None else {"video": form.video}
+    read = check_form(files | {name: values if name == "labels" else values[0] for name, values in texts.items()})
+    # Labels first: whoever sends too many of them learns that, and not that fewer can be ranked.
+    labels = _choose_labels(read, label_sets=label_sets, limits=limits.labels, default_labels=default_labels)
+    _check_top_k(read.top_k, most=limits.labels.num_labels)
     question = Question(
-        labels=_read_choice(texts, label_sets=label_sets, limits=limits.labels, default_labels=default_labels),
-        plan=ViewPlan.parse(given.get("views", DEFAULT_VIEWS)),
-        top_k=_read_top_k(given.get("top_k", "5"), limits=limits.labels),
-        fusion_lambda=_read_number(given, "lambda"),
-        template=_read_template(given.get("template"), max_characters=limits.num_template_characters),
-        strict=_read_truth(given, "strict"),
-        explain=_read_truth(given, "explain"),
+        labels=labels,
+        plan=read.views,
+        top_k=read.top_k,
+        fusion_lambda=read.fusion_lambda,
+        template=read.template,
+        strict=read.strict,
+        explain=read.explain,
     )
-    return RecognitionRequest(question, _read_deadline(given))
+    return RecognitionRequest(read.video, question, read.deadline_seconds)
 
 
 def _decode(fields: Sequence[tuple[str, bytes]]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for name, value in fields:
-        if name == "video":
-            raise MalformedRequestError("'video' is a text field; send a file, with curl as -F video=@clip.mp4")
-        if name not in ALLOWED:
-            raise MalformedRequestError(f"unknown field {name[:_SHOWN]!r}; allowed are video, {', '.join(ALLOWED)}")
         if name in texts and name != "labels":
-            raise MalformedRequestError(f"field {name!r} was given twice; give it once")
+            raise MalformedRequestError(f"field {name[:NUM_SHOWN]!r} was given twice; give it once")
         try:
             texts.setdefault(name, []).append(value.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise MalformedRequestError(f"field {name!r} is not UTF-8: {error}; encode it as UTF-8") from error
+            raise MalformedRequestError(
+                f"field {name[:NUM_SHOWN]!r} is not UTF-8: {error}; encode it as UTF-8"
+            ) from error
     return texts
 
 
-def _read_choice(
-    texts: Mapping[str, Sequence[str]],
-    *,
-    label_sets: LabelSets,
-    limits: LabelLimits,
-    default_labels: tuple[Label, ...] | None,
+def _check_length(template: str, *, most: int) -> None:
+    if len(template) > most:
+        raise ImpossibleRequestError(f"template has {len(template)} characters; at most {most} are allowed: shorten")
+
+
+def _check_top_k(top_k: int, *, most: int) -> None:
+    if top_k > most:
+        raise ImpossibleRequestError(f"top_k is {str(top_k)[:NUM_SHOWN]}; it must be between 1 and {most}")
+
+
+def _choose_labels(
+    read: RecognizeForm, *, label_sets: LabelSets, limits: LabelLimits, default_labels: tuple[Label, ...] | None
 ) -> tuple[Label, ...]:
-    if "labels" in texts and "label_set" in texts:
+    if read.labels is not None and read.label_set is not None:
         raise MalformedRequestError("both 'labels' and 'label_set' were given; give one of them")
-    if "labels" in texts:
-        return parse_labels(_read_label_values(texts["labels"]), limits=limits)
-    if "label_set" in texts:
-        return label_sets.find(texts["label_set"][0]).labels
+    if read.labels is not None:
+        return parse_labels(_read_label_values(read.labels), limits=limits)
+    if read.label_set is not None:
+        return label_sets.find(read.label_set).labels
     if default_labels is not None:
         return default_labels
     raise MalformedRequestError("no labels were given; send 'labels' as a JSON list, or 'label_set' with a stored name")
@@ -105,7 +112,7 @@ def _read_label_values(values: Sequence[str]) -> list[Any]:
         return [_read_json(value)]
     if _is_json(value) or "," in value or "，" in value:
         raise MalformedRequestError(
-            f'labels is {value[:_SHOWN]!r}; send a JSON list such as ["running", "跳舞"], '
+            f'labels is {value[:NUM_SHOWN]!r}; send a JSON list such as ["running", "跳舞"], '
             "or one field 'labels' for each label"
         )
     return [value]
@@ -115,7 +122,7 @@ def _read_json(text: str) -> Any:  # noqa: ANN401
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise MalformedRequestError(f"labels {text[:_SHOWN]!r} is not valid JSON: {error}") from error
+        raise MalformedRequestError(f"labels {text[:NUM_SHOWN]!r} is not valid JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -129,49 +136,3 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _read_top_k(text: str, *, limits: LabelLimits) -> int:
-    if not text.strip().lstrip("+-").isdecimal() or len(text) > _SHOWN:
-        raise MalformedRequestError(f"top_k is {text[:_SHOWN]!r}; give a whole number")
-    top_k = int(text)
-    if not 1 <= top_k <= limits.num_labels:
-        raise ImpossibleRequestError(f"top_k is {top_k}; it must be between 1 and {limits.num_labels}")
-    return top_k
-
-
-def _read_number(given: Mapping[str, str], name: str) -> float | None:
-    if name not in given:
-        return None
-    try:
-        return float(given[name])
-    except ValueError as error:
-        raise MalformedRequestError(f"{name} is {given[name][:_SHOWN]!r}; give a number") from error
-
-
-def _read_truth(given: Mapping[str, str], name: str) -> bool:
-    text = given.get(name, "false")
-    if text.lower() not in _TRUTH:
-        raise MalformedRequestError(f"{name} is {text[:_SHOWN]!r}; give true or false")
-    return _TRUTH[text.lower()]
-
-
-def _read_template(text: str | None, *, max_characters: int) -> str | None:
-    if text is None:
-        return None
-    if len(text) > max_characters:
-        raise ImpossibleRequestError(
-            f"template has {len(text)} characters; at most {max_characters} are allowed: shorten"
-        )
-    if text.count("{}") != 1 or not text.isprintable():
-        raise ImpossibleRequestError(
-            f"template is {text!r}; it must hold exactly one {{}}, where the label goes, and no control characters"
-        )
-    return text
-
-
-def _read_deadline(given: Mapping[str, str]) -> float | None:
-    seconds = _read_number(given, "deadline_seconds")
-    if seconds is not None and not seconds > 0:
-        raise ImpossibleRequestError(f"deadline_seconds is {seconds}; it must be above 0")
-    return seconds

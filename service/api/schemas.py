@@ -1,13 +1,12 @@
-"""The JSON of the API: what leaves the service, and the form it takes, as OpenAPI shows them."""
+"""The JSON of the API: what leaves the service, as OpenAPI shows it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.labels import Label, Language
 from service.contract.languages import LanguagePlan
 from service.contract.manifest import Bundle
-from service.contract.views import DEFAULT_VIEWS
 from service.labels.sets import LabelSet
 from service.recognition.deadline import Stopwatch
 from service.recognition.predictions import Prediction, Recognition, SampledFrame
@@ -161,9 +160,9 @@ class LabelSetOut(LabelSetSummary):
 
 
 class Health(Schema):
-    """Whether the service lives, or is ready; ``missing`` says what readiness waits for."""
+    """Whether the service lives, or is ready; ``missing`` says what it lacks."""
 
-    status: Literal["ok", "not ready"]
+    status: Literal["ok", "not ready", "dead"]
     missing: tuple[str, ...] = ()
 
 
@@ -176,29 +175,6 @@ class Problem(Schema):
     detail: str
     request_id: str
     field: str | None = None
-
-
-RECOGNIZE_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["video"],
-    "additionalProperties": False,
-    "properties": {
-        "video": {"type": "string", "format": "binary", "description": "The video file."},
-        "labels": {
-            "type": "string",
-            "description": 'A JSON list of texts or {"en", "zh"} objects; or the field repeated, one label each. '
-            "Without labels, a bundle of a closed vocabulary answers with all of its classes.",
-        },
-        "label_set": {"type": "string", "description": "The name of a stored label set, instead of labels."},
-        "top_k": {"type": "integer", "minimum": 1, "default": 5, "description": "How many labels to return."},
-        "lambda": {"type": "number", "minimum": 0, "maximum": 1, "description": "The weight of English."},
-        "views": {"type": "string", "default": DEFAULT_VIEWS, "description": "Clips x crops, such as 4x3."},
-        "template": {"type": "string", "description": "An English prompt with one {} for the label."},
-        "strict": {"type": "boolean", "default": False, "description": "Refuse instead of dropping a language."},
-        "explain": {"type": "boolean", "default": False, "description": "Add thumbnails and weights per label."},
-        "deadline_seconds": {"type": "number", "description": "A shorter deadline than the service's own."},
-    },
-}
 
 
 def render_answer(recognition: Recognition, *, bundle: Bundle, request_id: str, stopwatch: Stopwatch) -> Answer:

@@ -6,6 +6,7 @@ All uploads together have a quota. What goes wrong with the folder is told apart
 import asyncio
 import errno
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ _PROBE = bytes(4096)
 
 
 class Spool:
-    """The folder of uploads; used from one event loop, its files written by any thread.
+    """The folder of uploads; used by any thread.
 
     Args:
         directory: the folder, which must exist.
@@ -29,6 +30,7 @@ class Spool:
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
+        self._lock = threading.Lock()
         self.num_bytes = 0
 
     @contextmanager
@@ -48,7 +50,7 @@ class Spool:
         try:
             yield spooled
         finally:
-            self.num_bytes -= spooled.num_bytes
+            self._release(spooled.num_bytes)
             file.close()
 
     async def check(self) -> None:
@@ -65,12 +67,17 @@ class Spool:
         Raises:
             StorageFullError: the quota is used up.
         """
-        if self.num_bytes + num_bytes > self._max_bytes:
-            raise StorageFullError(
-                f"uploads hold {self.num_bytes} bytes and this one needs {num_bytes} more; at most {self._max_bytes} "
-                "are allowed at the same time: try again later"
-            )
-        self.num_bytes += num_bytes
+        with self._lock:
+            if self.num_bytes + num_bytes > self._max_bytes:
+                raise StorageFullError(
+                    f"uploads hold {self.num_bytes} bytes and this one needs {num_bytes} more; at most "
+                    f"{self._max_bytes} are allowed at the same time: try again later"
+                )
+            self.num_bytes += num_bytes
+
+    def _release(self, num_bytes: int) -> None:
+        with self._lock:
+            self.num_bytes -= num_bytes
 
     def _write_probe(self) -> None:
         try:

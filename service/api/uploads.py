@@ -114,7 +114,7 @@ class _FormReader:
     def flush(self) -> None:
         """Move what is pending of the video to disk."""
         self._digest.update(self.pending)
-        self._file.write(self.pending)
+        self._file.write(bytes(self.pending))
         self.pending = bytearray()
 
     def finish(self) -> Form:

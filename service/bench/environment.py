@@ -41,7 +41,7 @@ class Environment:
     options: ServiceOptions | None
 
 
-def describe_environment(settings: Settings | None) -> Environment:
+def describe_machine(settings: Settings | None) -> Environment:
     """Describe this machine, and how a service with these settings uses it."""
     num_cpus = os.cpu_count() or 1
     return Environment(

@@ -32,9 +32,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await parts.encoders.check()
         yield parts
     finally:
-        await parts.label_banks.close()
-        parts.reader.close()
-        parts.encoders.close()
+        await parts.close()
 
 
 class LocalTarget:
@@ -62,9 +60,10 @@ class LocalTarget:
         stopwatch = Stopwatch(started_at=started_at)
         deadline = Deadline(started_at, self._parts.settings.deadline_seconds)
         try:
-            recognition = await self._parts.answering.recognizer.recognize(
-                StoredVideo(self._video, video_id), self._question, deadline=deadline, stopwatch=stopwatch
-            )
-        except DuoActError as error:
+            with self._video.open("rb") as file:
+                recognition = await self._parts.answering.recognizer.recognize(
+                    StoredVideo(file.fileno(), video_id), self._question, deadline=deadline, stopwatch=stopwatch
+                )
+        except (OSError, DuoActError) as error:
             raise RequestError(f"no answer for {str(self._video)!r}: {error}") from error
         return render_answer(recognition, bundle=self._parts.answering.bundle, request_id="bench", stopwatch=stopwatch)

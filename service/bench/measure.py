@@ -4,11 +4,11 @@ from pathlib import Path
 
 from service.app import Parts
 from service.bench.encode import EncodeCost, measure_encoder
-from service.bench.environment import describe_environment
+from service.bench.environment import describe_machine
 from service.bench.labels import LabelCost, draw_labels, measure_labels
 from service.bench.load import measure_latencies, measure_throughput
 from service.bench.local import LocalTarget, open_parts
-from service.bench.memory import read_peak_memory
+from service.bench.memory import read_service_memory
 from service.bench.plan import Announce, BenchError, BenchPlan
 from service.bench.remote import RemoteTarget, open_client
 from service.bench.report import Report
@@ -27,7 +27,7 @@ async def measure_here(
         BundleError: the bundle cannot be used.
         EncoderUnavailableError: the engine does not answer, or answers wrongly.
     """
-    environment = describe_environment(settings)
+    environment = describe_machine(settings)
     read_video(video)
     async with open_parts(settings) as parts:
         target = LocalTarget(parts, video=video, views=plan.views, label_set=label_set)
@@ -39,7 +39,7 @@ async def measure_here(
         latencies = await measure_latencies(target, plan=plan, announce=announce)
         throughput = await measure_throughput(target, plan=plan, announce=announce)
         # Before larger batches and more labels than requests bring.
-        memory = read_peak_memory()
+        memory = read_service_memory()
         encode = await _measure_encoder(parts, plan=plan, announce=announce)
         label_costs = await _measure_labels(parts, labels=labels, plan=plan, announce=announce)
     start = measure_start(settings, advance=announce("start", 2))
@@ -64,7 +64,7 @@ async def measure_there(
     Raises:
         BenchError: the service does not answer or is not ready, or the video or the label set cannot be used.
     """
-    environment = describe_environment(None)
+    environment = describe_machine(None)
     content = read_video(video)
     async with open_client(url, settings=settings) as client:
         target = await RemoteTarget.connect(client, content=content, views=plan.views, label_set=label_set)

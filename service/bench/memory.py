@@ -18,8 +18,8 @@ class PeakMemory:
     decoding_bytes: int
 
 
-def read_peak_memory(processes: Path = _PROCESSES) -> PeakMemory | None:
-    """Read the peaks of this process and of all below it that still run; None where the system does not tell."""
+def read_service_memory(processes: Path = _PROCESSES) -> PeakMemory | None:
+    """Read the peaks of the service, which is this process, and of all that run below it; None where unknown."""
     own = os.getpid()
     if not (processes / str(own) / "status").is_file():
         return None

@@ -26,7 +26,7 @@ async def open_client(url: str, *, settings: Settings) -> AsyncIterator[httpx.As
     Raises:
         BenchError: this is no URL.
     """
-    headers = [("Authorization", f"Bearer {key.get_secret_value()}") for key in settings.api_keys[:1]]
+    headers = [("Authorization", f"Bearer {key}") for key in settings.read_api_keys()[:1]]
     timeout = httpx.Timeout(settings.deadline_seconds + _PATIENCE_SECONDS)
     # Without limits, so that no request waits for a connection.
     limits = httpx.Limits()

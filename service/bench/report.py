@@ -13,6 +13,7 @@ from service.bench.memory import PeakMemory
 from service.bench.plan import BenchError, BenchPlan
 from service.bench.start import StartCost
 from service.bench.target import Subject
+from service.contract.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +74,5 @@ def write_report(path: Path | None, *, text: str) -> None:
     """Write a report whole or not at all; nowhere where there is no path."""
     if path is None:
         return
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
+    with write_whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ One file a label set: ``english`` and ``chinese`` [L, D], ``words`` [N, D] of al
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.contract.errors import BundleError, DuoActError
+from service.contract.files import write_whole
 from service.contract.labels import Label, LabelLimits, parse_labels
 from service.contract.manifest import Manifest, WordSet
 from service.contract.scoring import LabelBank
@@ -70,10 +70,10 @@ def write_label_bank(path: Path, *, labels: Sequence[Label], bank: LabelBank, ke
     }
     arrays = {name: getattr(bank, name) for name in _ARRAYS}
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     # One entry: safetensors writes several in the order of a random hash, and the file's digest must be stable.
-    temporary.write_bytes(save(tensors, {_METADATA: json.dumps(metadata, ensure_ascii=False)}))
-    temporary.replace(path)
+    content = save(tensors, {_METADATA: json.dumps(metadata, ensure_ascii=False)})
+    with write_whole(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def read_label_bank(path: Path) -> StoredLabelBank:
@@ -85,10 +85,11 @@ def read_label_bank(path: Path) -> StoredLabelBank:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if metadata.get("format") != FORMAT:
             raise BundleError(f"{path} has format {metadata.get('format')!r}; {FORMAT!r} is read: export it again")
         values = metadata["labels"]
+        # Limits are for requests; what was exported is read whatever its size.
         limits = LabelLimits(num_labels=max(len(values), 1), num_characters=1 << 20)
         stored = StoredLabelBank(parse_labels(values, limits=limits), LabelBank(**arrays), _read_key(metadata))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, DuoActError) as error:

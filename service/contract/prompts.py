@@ -32,5 +32,5 @@ def check_template(template: str) -> str:
         ValueError: it has none, or several.
     """
     if template.count("{}") != 1:
-        raise ValueError(f"template {template!r} must contain exactly one {{}}")
+        raise ValueError(f"template is {template!r}; it must contain exactly one {{}}, where the label goes")
     return template

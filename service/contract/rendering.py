@@ -8,6 +8,8 @@ import av
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from service.contract.files import write_whole
+
 # With several threads x264 writes other bytes. So it does with the machine code of another class of CPU, and that of
 # AVX-512 writes other bytes each time: only its portable code, at half the speed, gives one file everywhere.
 _NUM_THREADS = 1
@@ -41,15 +43,13 @@ def write_h264(
     first = next(pictures, None)
     if first is None:
         raise ValueError(f"{path} would have no frame; give at least one")
-    unfinished = path.with_name(f".{path.name}.partial")
-    with av.open(str(unfinished), "w", format="mp4") as container:
+    with write_whole(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=frame_rate, options={**(options or {}), **_PORTABLE})
         stream.width, stream.height, stream.pix_fmt = first.shape[1], first.shape[0] * 2 // 3, "yuv420p"
         stream.codec_context.thread_count = _NUM_THREADS
         for planes in chain((first,), pictures):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode(None))
-    unfinished.replace(path)
 
 
 def convert_to_yuv420p(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "rows W"]:

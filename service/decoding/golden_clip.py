@@ -1,7 +1,7 @@
 """A clip whose frames are known, to be read now and then through the whole path of decoding.
 
 Frame i of ``data/golden_clip.mp4`` (H.264, 64 x 64 pixels, 25 frames a second) is one shade of grey, whatever part of
-it a bundle cuts out: that a view shows the shades of its frames tells that files are read, sampled, decoded and cropped.
+it a bundle cuts out: a view that shows the shades of its frames was read, sampled, decoded and cropped rightly.
 """
 
 from pathlib import Path

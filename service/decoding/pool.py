@@ -75,23 +75,23 @@ class DecodePool:
         return self._running is not None and self._running.keeper.takes_videos
 
     def start(self) -> SandboxReport:
-        """Start the workers anew and wait for the first; answers which of the kernel's guards hold in them.
+        """Start the workers, unless they run, and wait for the first; answers which guards hold in them.
 
         Raises:
             DecoderUnavailableError: no worker can be started.
         """
+        if self._running is not None:
+            return self._running.report
         keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
         report = keeper.start()
-        before = self._running
         self._running = _Running(
+            report,
             keeper,
             {
                 "decoding": ThreadPoolExecutor(self._num_workers, thread_name_prefix="decoding"),
                 "checking": ThreadPoolExecutor(1, thread_name_prefix="checking"),
             },
         )
-        if before is not None:
-            before.close()
         return report
 
     def close(self) -> None:
@@ -196,6 +196,7 @@ class DecodePool:
 class _Running:
     """What runs between start and close."""
 
+    report: SandboxReport
     keeper: Keeper
     threads: Mapping[str, ThreadPoolExecutor]
 

@@ -85,6 +85,15 @@ class Graph(Protocol):
         """
         ...
 
+    async def replay(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Run the graph once for the canary, ahead of what waits where the engine has a queue of its own.
+
+        Raises:
+            EncoderUnavailableError: the engine does not answer, or answers wrongly.
+            QueueFullError: the engine takes no more calls now.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Encoders:

@@ -33,7 +33,7 @@ class Canary:
         """
         for name, (inputs, expected) in self._golden.items():
             graph = self._graphs[name]
-            outputs = await graph.run(inputs)
+            outputs = await graph.replay(inputs)
             for key, wanted in expected.items():
                 found = checked_output(outputs, key, rank=wanted.ndim, num_rows=len(wanted))
                 _compare(found, wanted, what=f"{name} {key}", precision=graph.precision)

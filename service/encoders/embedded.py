@@ -51,25 +51,45 @@ class OpenVINOGraph:
         if options.cache_dir is not None:
             properties["CACHE_DIR"] = str(options.cache_dir)
         try:
-            self._request = open_core().compile_model(path, "CPU", properties).create_infer_request()
+            model = open_core().compile_model(path, "CPU", properties)
+            self._calls, self._replays = (_Line(model.create_infer_request(), name=self._name) for _ in range(2))
         except RuntimeError as error:
             raise BundleError(f"{path} cannot be loaded: {explain_failure(error)}; export the bundle again") from error
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
 
     async def run(
         self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
     ) -> Mapping[str, np.ndarray]:
         """Run the graph once, after the calls that came before; a run that has begun is finished."""
+        return await self._run(self._calls, inputs, limit=limit)
+
+    async def replay(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Run the graph once, after the call that is running, but ahead of those that wait."""
+        return await self._run(self._replays, inputs, limit=None)
+
+    async def _run(
+        self, line: "_Line", inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None
+    ) -> Mapping[str, np.ndarray]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, inputs, limit)
+            return await asyncio.get_running_loop().run_in_executor(line.thread, line.infer, inputs, limit)
         except RuntimeError as error:
             raise EncoderUnavailableError(f"{self._name} failed: {explain_failure(error)}") from error
 
     def close(self) -> None:
         """Finish the running call and drop the waiting ones."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        for line in (self._calls, self._replays):
+            line.thread.shutdown(wait=True, cancel_futures=True)
 
-    def _infer(self, inputs: Mapping[str, np.ndarray], limit: TimeLimit | None) -> dict[str, np.ndarray]:
+
+class _Line:
+    """Calls of one model that wait for each other: an inference request of OpenVINO and a thread of its own."""
+
+    def __init__(self, request: Any, *, name: str) -> None:  # noqa: ANN401 - the engine has no types
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._name = name
+        self._request = request
+
+    def infer(self, inputs: Mapping[str, np.ndarray], limit: TimeLimit | None) -> dict[str, np.ndarray]:
+        """Run the model once, unless its time is up."""
         if limit is not None and not limit.remaining_seconds:
             raise DeadlineExceededError(f"the deadline passed before the turn of {self._name}; allow more time")
         results = self._request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})

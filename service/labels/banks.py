@@ -76,6 +76,7 @@ class LabelBanks:
     ) -> None:
         self._towers = towers
         self._key = key
+        # Beside the memory and not in it: what the bundle brings is never pushed out.
         self._precomputed = {k: v for bank in stored if bank.key == key for k, v in _entries_of(bank)}
         # Half the memory for texts, half for whole banks: the next video is mostly asked about the same labels.
         self._memory: LRUCache[TextKey, TextEmbedding] = LRUCache(max_bytes // 2, lambda entry: entry.num_bytes)
@@ -116,6 +117,7 @@ class LabelBanks:
             DeadlineExceededError: the time limit passed first.
             EncoderUnavailableError: a text tower does not answer.
         """
+        # Chinese scored alone takes the weights of the English words of its labels too.
         needs_english = plan.weigh_words and "en" not in plan.languages
         languages: tuple[Language, ...] = ("en", *plan.languages) if needs_english else plan.languages
         asked = _BankRequest(tuple(labels), languages, plan.weigh_words, template)
@@ -123,6 +125,7 @@ class LabelBanks:
         if known is not None:
             return replace(known, num_hits=known.num_hits + known.num_misses, num_misses=0)
         fetched = await self._fetch(asked, limit=limit)
+        # The cache raises an error at a value larger than itself.
         if fetched.num_bytes <= self._fetched.maxsize:
             self._fetched[asked] = fetched
         return fetched
@@ -192,6 +195,7 @@ class LabelBanks:
 
     def _join_flights(self, keys: Sequence[TextKey], *, limit: TimeLimit | None) -> list[_Flight]:
         """The flights that bring keys: those under way, and one new flight for the keys that none brings yet."""
+        # By identity: one flight brings several keys, and is waited for once.
         flights = {id(flight): flight for key in keys if (flight := self._flights.get(key)) is not None}
         if grounded := [key for key in keys if key not in self._flights]:
             flight = _Flight(partial(self._encode, grounded), limit=limit)
@@ -207,6 +211,7 @@ class LabelBanks:
         for flight in flights:
             flight.num_waiting -= 1
             if flight.num_waiting == 0:
+                # One that has landed takes no notice.
                 flight.task.cancel()
                 self._flights = {key: other for key, other in self._flights.items() if other is not flight}
 
@@ -217,9 +222,11 @@ class LabelBanks:
             tower = self._towers[batch[0].language]
             encoded = await tower.encode_texts(texts, template=batch[0].template, limit=flight.limit)
             landed = dict(zip(batch, encoded, strict=True))
+            # After each batch: an encoding that runs out of time leaves its beginning to those who ask again.
             self._keep(landed)
             entries |= landed
             if self.shared is not None:
+                # No request waits for it; the event loop alone would not keep the task alive.
                 sharing = asyncio.create_task(self.shared.write(landed))
                 self._sharing.add(sharing)
                 sharing.add_done_callback(self._sharing.discard)
@@ -227,6 +234,7 @@ class LabelBanks:
 
 
 def _entries_of(stored: StoredLabelBank) -> Iterable[tuple[TextKey, TextEmbedding]]:
+    """Cut a bank into the embeddings of its texts; a label that lacks a language has a row of zeros there."""
     key, bank = stored.key, stored.bank
     if bank.english is not None and bank.words is not None and bank.word_counts is not None:
         words = np.split(bank.words, np.cumsum(bank.word_counts)[:-1])
@@ -238,6 +246,7 @@ def _entries_of(stored: StoredLabelBank) -> Iterable[tuple[TextKey, TextEmbeddin
         for label, embedding in zip(stored.labels, bank.chinese, strict=True):
             if label.zh is not None:
                 text_key = TextKey("zh", key.chinese_digest or "", key.template_zh or "", "", label.zh)
+                # No words, but an array as wide as any: the stores read an entry's width off it.
                 yield text_key, TextEmbedding(embedding, bank.chinese[:0])
 
 

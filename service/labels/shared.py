@@ -64,6 +64,7 @@ def unpack_shared(key: TextKey, value: bytes, *, dimension: int) -> TextEmbeddin
     embedding = unpack_embedding(body)
     if embedding is None or embedding.embedding.shape != (dimension,):
         return None
+    # The softmax would carry one NaN to all labels of a request.
     is_finite = np.isfinite(embedding.embedding).all() and np.isfinite(embedding.words).all()
     return embedding if is_finite else None
 

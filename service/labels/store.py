@@ -20,8 +20,11 @@ from service.contract.labels import Language
 from service.encoders.base import TextEmbedding
 
 _logger = structlog.get_logger(__name__)
+# CRC-32 of the rest, dimension, number of words, whether the text was truncated, whether it has unknown characters.
 _HEADER = struct.Struct("<IIIBB")
+# SQLite before 3.32 takes 999 parameters in a statement.
 _CHUNK_KEYS = 500
+# Services on one machine may share the file. Whoever finds it locked for longer encodes the texts instead.
 _BUSY_SECONDS = 0.25
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings_1 (key BLOB PRIMARY KEY, value BLOB NOT NULL)"
 
@@ -82,6 +85,7 @@ class LabelStore:
         try:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO embeddings_1 VALUES (?, ?)", rows)
+                # A row that is written takes the highest number, so the lowest are the oldest. Counting would read all.
                 self._connection.execute(
                     "DELETE FROM embeddings_1 WHERE rowid <= (SELECT max(rowid) FROM embeddings_1) - ?",
                     (self._max_entries,),
@@ -98,6 +102,7 @@ class LabelStore:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
         try:
+            # Who reads does not wait for who writes; a power failure costs the last entries, and not the file.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:

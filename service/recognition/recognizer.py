@@ -1,7 +1,7 @@
 """Recognition of one video: decode, encode, label banks, fuse, answer. Frameworks and engines live elsewhere."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ from service.contract.errors import EncoderUnavailableError, ImpossibleRequestEr
 from service.contract.labels import Label
 from service.contract.manifest import Bundle
 from service.contract.views import VideoViews, ViewPlan
+from service.decoding.sandbox import SandboxReport
 from service.encoders.base import VideoEncoder
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import CacheUse, Recognition, predict
@@ -33,8 +34,8 @@ class VideoReader(Protocol):
         """How many workers have ended so far, by cause."""
         ...
 
-    def start(self) -> object:
-        """Begin to take videos; what took them before is ended."""
+    def start(self) -> SandboxReport:
+        """Begin to take videos, unless it has begun; answers which guards hold where they are read."""
         ...
 
     def close(self) -> None:
@@ -53,6 +54,7 @@ class Recognizer:
         bundle: the bundle.
         reader: reads videos by the bundle's rules.
         encoder: its video encoder.
+        require_encoder: raises where that is known to be wrong, before a video is decoded for it.
         scorer: scores labels as its vocabulary demands.
         video_cache: what is known of videos.
         max_views: views that one question may ask for.
@@ -64,6 +66,7 @@ class Recognizer:
         *,
         reader: VideoReader,
         encoder: VideoEncoder,
+        require_encoder: Callable[[], None],
         scorer: Scorer,
         video_cache: VideoCache,
         max_views: int,
@@ -71,6 +74,7 @@ class Recognizer:
         self._bundle = bundle
         self._reader = reader
         self._encoder = encoder
+        self._require_encoder = require_encoder
         self._scorer = scorer
         self._video_cache = video_cache
         self._max_views = max_views
@@ -126,6 +130,7 @@ class Recognizer:
         known = self._video_cache.find(key, with_thumbnails=question.explain)
         if known is not None:
             return known, True
+        self._require_encoder()
         with stopwatch.stage("decode"):
             async with deadline.guard("decoding"):
                 views = await self._reader.read_views(

@@ -12,8 +12,9 @@ import pytest
 
 from tests.end_to_end.server import run_server
 from tests.end_to_end.test_command import run
-from tests.training.fine_tuned import FINE_TUNED, FINE_TUNING, PROMPTED, VL_PROMPTS
+from tests.training.fine_tuned import FINE_TUNED, FINE_TUNING, fine_tuned, prompted
 from tests.training.tiny import write_tiny_backbone
+from training.config.adapters import FineTuningConfig
 from training.config.model import ModelConfig, Recipe
 from training.data.annotations import VideoData, read_video_data
 from training.data.motion_shapes import VideoFormat, draw_scene, motion_shapes_labels, render_video
@@ -30,10 +31,10 @@ pytestmark = pytest.mark.slow
 FULL = "full"
 METHODS: dict[str, ModelConfig] = {
     FULL: FINE_TUNED,
-    "text": replace(FINE_TUNED, mode="text"),
-    "decision fusion": replace(FINE_TUNED, fusion="decision"),
-    "image fusion": replace(FINE_TUNED, fusion="image"),
-    "prompting": replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, allow_unbridged=False)),
+    "text": fine_tuned(mode="text"),
+    "decision fusion": fine_tuned(fusion="decision"),
+    "image fusion": fine_tuned(fusion="image"),
+    "prompting": prompted(allow_unbridged=False),
 }
 VANILLA = "vanilla"
 OPEN = PROTOCOLS["open_vocabulary"]
@@ -156,13 +157,14 @@ def test_bundle_says_what_it_is(served: Served) -> None:
     manifest, config = served.client.get("/bundle").json(), served.model.config
     assert manifest["method"] == config.method
     assert manifest["num_frame_features"] == config.num_frame_features
-    assert manifest["scoring"]["tau"] == config.tau
+    assert manifest["scoring"]["tau"] == config.scoring.tau
     assert (manifest["chinese"], manifest["scoring"]["fusion"]["value"]) == (None, 1.0)
 
 
 def test_temperature_is_learned_with_both_towers_and_inherited_by_prompts(served: Served) -> None:
     tau = served.client.get("/bundle").json()["scoring"]["tau"]
-    is_frozen = served.model.config.mode != "full"
+    adapters = served.model.config.adapters
+    is_frozen = isinstance(adapters, FineTuningConfig) and adapters.mode != "full"
     assert (tau == pytest.approx(CLIP_TAU, rel=1e-4)) is is_frozen
 
 

@@ -9,18 +9,10 @@ import torch
 from service.contract.manifest import Preprocessing
 from service.contract.tokenizer import CLS, SEP, UNKNOWN, ChineseTokenizer, EnglishTokenizer
 from tests.videos import Encoding, write_numbered_video
-from training.config.model import (
-    CLIP_MEAN,
-    CLIP_STD,
-    AugmentConfig,
-    BackboneConfig,
-    ChineseTextConfig,
-    ClipConfig,
-    FitConfig,
-    ModelConfig,
-    Recipe,
-    TemporalPromptConfig,
-)
+from training.config.adapters import TemporalPromptConfig
+from training.config.fitting import AugmentConfig, FitConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, BackboneConfig, ModelConfig, Recipe
+from training.config.towers import ChineseTextConfig, ClipConfig
 from training.data.annotations import VideoData
 from training.fitting.fit import FitResources, fit
 from training.models.builders import build_model
@@ -59,7 +51,7 @@ PREPROCESSING = Preprocessing(
     std=CLIP_STD,
 )
 PROMPTS = TemporalPromptConfig(num_global_prompts=2, beta_width=4)
-MODEL = ModelConfig(clip=CLIP, chinese=CHINESE, num_frames=4, temporal_prompts=PROMPTS, preprocessing=PREPROCESSING)
+MODEL = ModelConfig(clip=CLIP, chinese=CHINESE, preprocessing=PREPROCESSING, num_frames=4, adapters=PROMPTS)
 RECIPE = Recipe(
     name="tiny",
     model=MODEL,
@@ -84,7 +76,7 @@ def tiny_tokenizers() -> Tokenizers:
 
 def tiny_prompts(**changes: Any) -> ModelConfig:  # noqa: ANN401
     """Change the temporal prompts of the tiny model's config."""
-    return replace(MODEL, temporal_prompts=replace(PROMPTS, **changes))
+    return replace(MODEL, adapters=replace(PROMPTS, **changes))
 
 
 def random_clips(num_clips: int, *, config: ModelConfig = MODEL) -> torch.Tensor:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from training.commands.options import SetOption, clear_errors
-from training.config.model import FitConfig, Recipe
+from training.config.fitting import FitConfig
+from training.config.model import Recipe
 from training.config.overrides import override, parse_settings
 from training.files.texts import render_json, write_text
 from training.models.card import configure_method

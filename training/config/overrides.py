@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from training.errors import SettingError
 
-_FIXED = frozenset({"name", "method", "clip", "chinese", "preprocessing"})
+_FIXED = frozenset({"name", "kind", "clip", "chinese", "preprocessing"})
 Config = TypeVar("Config")
 
 

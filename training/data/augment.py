@@ -10,7 +10,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from service.contract.preprocess import RESAMPLING
-from training.config.model import AugmentConfig
+from training.config.fitting import AugmentConfig
 from training.data.jitter import jitter_clip
 from training.data.rand_augment import rand_augment_clip
 from training.data.splits import NO_MIRROR

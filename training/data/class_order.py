@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from service.contract.labels import text_key
+from service.contract.wording import list_some
 from training.errors import DataError
 
 # Paths that name a class by chance are few; those that do so on purpose are nearly all.
 _NAMED_SHARE = 0.5
-_NUM_SHOWN = 5
 _BREAK = re.compile(r"[\W_]+")
 
 
@@ -70,9 +70,8 @@ def check_class_order(names: Sequence[str | None], videos: Iterable[tuple[str, i
         DataError: classes are exchanged; they are named, with what the paths say.
     """
     if found := find_disagreements(names, videos):
-        more = f"; and {len(found) - _NUM_SHOWN} more" if len(found) > _NUM_SHOWN else ""
         raise DataError(
-            f"{where} number {len(found)} classes differently: {'; '.join(map(str, found[:_NUM_SHOWN]))}{more}. Put "
+            f"{where} number {len(found)} classes differently: {list_some(found, separator='; ')}. Put "
             "the labels into the order of the videos' numbers"
         )
 

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from service.contract.manifest import Sampling
 from service.contract.sampling import local_windows
-from training.config.model import AugmentConfig, Recipe
+from training.config.fitting import AugmentConfig
+from training.config.model import Recipe
 from training.data.augment import augment_clip
 from training.data.frames import FramesOnDemand, FrameSource, store_frames
 from training.data.sampling import sample_random_clip

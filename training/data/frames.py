@@ -17,6 +17,7 @@ from PIL import Image
 from rich.progress import track
 
 from service.contract.errors import VideoError
+from service.contract.files import write_whole
 from service.contract.manifest import Preprocessing
 from service.contract.preprocess import RESAMPLING, resized_shape
 from service.contract.sampling import sample_clips
@@ -112,9 +113,8 @@ def store_frames(
         followed = track(decoded, total=len(videos), description="decoding training videos")
         shapes = _write_frames(followed, path=pixels_path, limit_bytes=limit_bytes)
         # Written last: without the index the pixels do not count.
-        unfinished = index_path.with_suffix(".partial.npy")
-        np.save(unfinished, shapes)
-        unfinished.replace(index_path)
+        with write_whole(index_path) as unfinished:
+            np.save(unfinished, shapes)
     shapes = np.load(index_path)
     sizes = shapes.prod(axis=1) * 3
     return StoredFrames(np.memmap(pixels_path, dtype=np.uint8, mode="r"), shapes, np.cumsum(sizes) - sizes)
@@ -124,8 +124,7 @@ def _write_frames(decoded: Iterable[Frames | str], *, path: Path, limit_bytes: i
     """Append the frames of each video to a file; returns their shapes."""
     shapes: list[tuple[int, ...]] = []
     problems: list[str] = []
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as file:
+    with write_whole(path) as unfinished, unfinished.open("wb") as file:
         for frames in decoded:
             if isinstance(frames, str):
                 problems.append(frames)
@@ -133,15 +132,12 @@ def _write_frames(decoded: Iterable[Frames | str], *, path: Path, limit_bytes: i
             file.write(frames.tobytes())
             shapes.append(frames.shape[:3])
             if file.tell() > limit_bytes:
-                unfinished.unlink()
                 raise DataError(
                     f"the frames of the first {len(shapes)} videos take {file.tell()} bytes; frame_cache_bytes is "
                     f"{limit_bytes}: raise it, lower max_cached_frames, or set it to 0 to decode every clip anew"
                 )
-    if problems:
-        unfinished.unlink()
-        raise BrokenVideosError(problems)
-    unfinished.replace(path)
+        if problems:
+            raise BrokenVideosError(problems)
     return np.array(shapes, dtype=np.int64)
 
 

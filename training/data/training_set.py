@@ -36,7 +36,7 @@ class TrainingSet:
         annotations = select_split(data, recipe.train_split)
         if recipe.num_shots is not None:
             annotations = draw_shots(annotations, labels=data.labels, num_shots=recipe.num_shots, seed=recipe.fit.seed)
-        if recipe.model.loss == "contrastive":
+        if recipe.model.adapters.loss == "contrastive":
             return cls(data, annotations, tuple(range(len(data.labels))))
         return cls(data, annotations, tuple(sorted({each.label_id for each in annotations})))
 

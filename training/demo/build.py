@@ -38,12 +38,14 @@ from training.evaluation.protocols import PROTOCOLS
 from training.export.bundle import export_bundle
 from training.export.provenance import choose_fusion, describe_provenance
 from training.export.verify import verify_bundle
-from training.files.texts import render_json
+from training.files.folders import begin_folder
+from training.files.texts import render_json, write_text
 from training.fitting.fit import FitResources, fit
 from training.fitting.progress import show_fit
 from training.recipes.demo import demo, demo_miniature
 from training.runs.backbone import write_backbone
 from training.runs.checkpoint import CHECKPOINT_NAME
+from training.runs.earlier import upgrade_recipe
 from training.runs.run import EVALUATION_NAME, Run, load_model, open_run
 
 LABEL_SET = "motion_shapes"
@@ -112,21 +114,19 @@ def _claim(work: Path, plan: DemoPlan) -> None:
     mark = work / "plan.json"
     values: dict[str, Any] = TypeAdapter(DemoPlan).dump_python(plan, mode="json")
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != values:
+        stored = json.loads(mark.read_text(encoding="utf-8"))
+        if {**stored, "recipe": upgrade_recipe(stored.get("recipe"))} != values:
             raise RunError(f"{work} belongs to a demo of another seed or size; choose another folder with --work")
         return
     work.mkdir(parents=True, exist_ok=True)
-    unfinished = mark.with_suffix(".partial")
-    unfinished.write_text(render_json(values), encoding="utf-8")
-    unfinished.replace(mark)
+    write_text(mark, text=render_json(values))
 
 
 def _render(plan: DemoPlan, *, work: Path, num_workers: int) -> None:
     target = _data_dir(work)
     if target.exists():
         return
-    unfinished = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = begin_folder(target)
     render_motion_shapes(
         unfinished, seed=plan.seed, sizes=plan.sizes, video_format=VideoFormat(), num_workers=num_workers
     )

@@ -1,7 +1,7 @@
 """Contrastive pre-training of the tiny CLIP on stills, and alignment of a Chinese tower to its frozen image tower.
 
-The objective is CLIP's (Radford et al. 2021, Fig. 3). Drawing of the stills is in `stills`; sizes, lengths and the
-whole sequence are in `towers`.
+Objective, optimizer and learning rate are those of a fit; the targets are not, as a caption may be true of several
+stills. Drawing of the stills is in `stills`; sizes, lengths and the whole sequence are in `towers`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,8 @@ from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
 from training.config.model import CLIP_MEAN, CLIP_STD
 from training.demo.captions import draw_caption, find_true
 from training.demo.stills import Still
+from training.fitting.losses import symmetric_cross_entropy
+from training.fitting.optimizer import build_optimizer, learning_rate_factor, set_learning_rate
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import CLIP, EnglishTextTower
 from training.models.video_encoder import VideoEncoder
@@ -61,7 +63,7 @@ def pretrain_clip(
         texts, _ = english(torch.from_numpy(tokens.token_ids), torch.from_numpy(tokens.eot_index))
         scale = clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
         logits = scale * encode_stills(video, batch.pixels) @ texts.T
-        return contrastive_loss(logits, is_true=batch.is_true)
+        return caption_loss(logits, is_true=batch.is_true)
 
     batches = draw_batches(stills, config=config, seed=seed)
     return _minimise(loss_of, module=clip, batches=batches, config=config, description="pre-training on stills")
@@ -85,7 +87,7 @@ def align_chinese(
         texts = chinese(torch.from_numpy(tokens.token_ids), torch.from_numpy(tokens.attention_mask))
         with torch.no_grad():
             images = encode_stills(video, batch.pixels)
-        return contrastive_loss(scale * images @ texts.T, is_true=batch.is_true)
+        return caption_loss(scale * images @ texts.T, is_true=batch.is_true)
 
     batches = draw_batches(stills, config=config, seed=seed)
     return _minimise(loss_of, module=chinese, batches=batches, config=config, description="aligning Chinese")
@@ -102,12 +104,18 @@ def encode_stills(video: VideoEncoder, pixels: UInt8[Tensor, "B H W 3"]) -> Floa
     return features[:, 0]
 
 
-def contrastive_loss(logits: Float[Tensor, "B B"], *, is_true: Bool[Tensor, "B B"]) -> Float[Tensor, ""]:
-    """Return the symmetric cross entropy of stills (rows) and captions, where all true pairs share the target."""
+def caption_loss(logits: Float[Tensor, "B B"], *, is_true: Bool[Tensor, "B B"]) -> Float[Tensor, ""]:
+    """Compare stills (rows) and captions (columns), where all true pairs of a row or a column share its target.
+
+    Truth goes one way: a caption that leaves the colour out is true of more stills than one that names it. So the
+    targets of the columns are not those of the rows turned, as they are where equal labels make the pairs.
+    """
     matches = is_true.float()
-    over_captions = -(matches / matches.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
-    over_stills = -(matches / matches.sum(0, keepdim=True) * logits.log_softmax(0)).sum(0).mean()
-    return (over_captions + over_stills) / 2
+    return symmetric_cross_entropy(
+        logits,
+        of_rows=matches / matches.sum(dim=1, keepdim=True),
+        of_columns=matches / matches.sum(dim=0, keepdim=True),
+    )
 
 
 def draw_batches(stills: Sequence[Still], *, config: PretrainConfig, seed: int) -> Iterator[StillBatch]:
@@ -136,14 +144,6 @@ def draw_batches(stills: Sequence[Still], *, config: PretrainConfig, seed: int) 
             )
 
 
-def learning_rate_factor(step: int, *, config: PretrainConfig) -> float:
-    """Return the share of the learning rate at a step: linear warm-up, then a cosine to zero."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(config.num_steps - config.warmup_steps, 1)
-    return float(0.5 * (1 + np.cos(np.pi * progress)))
-
-
 def _minimise(
     loss_of: Callable[[StillBatch], Tensor],
     *,
@@ -153,25 +153,17 @@ def _minimise(
     description: str,
 ) -> list[float]:
     """Take one AdamW step a batch; return the losses."""
-    groups = _parameter_groups(module, weight_decay=config.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=ADAM_BETAS)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(learning_rate_factor, config=config))
+    optimizer = build_optimizer(
+        module, learning_rate=config.learning_rate, weight_decay=config.weight_decay, betas=ADAM_BETAS
+    )
+    factor = partial(learning_rate_factor, num_steps=config.num_steps, num_warmup_steps=config.warmup_steps)
     losses = []
-    for _ in track(range(config.num_steps), description=description):
+    for step in track(range(config.num_steps), description=description):
+        set_learning_rate(optimizer, config.learning_rate * factor(step))
         loss = loss_of(next(batches))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(module.parameters(), config.max_gradient_norm)
         optimizer.step()
-        schedule.step()
         losses.append(loss.item())
     return losses
-
-
-def _parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str, object]]:
-    """Decay matrices; leave gains, biases and scalars alone."""
-    parameters = list(module.parameters())
-    return [
-        {"params": [each for each in parameters if each.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
-    ]

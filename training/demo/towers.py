@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer
 
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config.model import ChineseTextConfig, ClipConfig
+from training.config.towers import ChineseTextConfig, ClipConfig
 from training.demo.captions import list_phrases
 from training.demo.pretrain import PretrainConfig, align_chinese, pretrain_clip
 from training.demo.stills import draw_stills

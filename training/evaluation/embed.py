@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, Int64
 from rich.progress import track
 
+from service.contract.files import write_whole
 from service.contract.labels import Label
 from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
@@ -23,8 +24,7 @@ from training.data.frame_folders import digest_video
 from training.data.reading import BrokenVideosError
 from training.data.splits import select_split
 from training.data.views import read_all_views
-from training.errors import DataError
-from training.models.label_bank import embed_labels
+from training.models.label_bank import embed_labels, require_texts
 from training.models.video_clip import VideoCLIP
 from training.processes.ranks import Team, interleave
 
@@ -110,10 +110,8 @@ def embed_complete_labels(model: VideoCLIP, labels: Sequence[Label]) -> LabelBan
     Raises:
         DataError: a label lacks a language.
     """
-    needs_chinese = model.chinese is not None
-    if lacking := [str(each) for each in labels if each.en is None or (needs_chinese and each.zh is None)]:
-        raise DataError(f"evaluation needs texts in every language of the model; {', '.join(lacking[:5])} lack one")
-    return embed_labels(model, labels, with_chinese=needs_chinese)
+    require_texts(model, labels, purpose="evaluation")
+    return embed_labels(model, labels, with_chinese=model.chinese is not None)
 
 
 def _share_path(path: Path, rank: int) -> Path:
@@ -136,12 +134,11 @@ def _join_shares(path: Path, *, num_shares: int) -> None:
         return
     shares = [np.load(each, mmap_mode="r") for each in paths]
     shape = (sum(map(len, shares)), *shares[0].shape[1:])
-    unfinished = path.with_suffix(".partial.npy")
-    features = np.lib.format.open_memmap(unfinished, mode="w+", dtype=shares[0].dtype, shape=shape)
-    for rank, share in enumerate(shares):
-        features[rank::num_shares] = share
-    features.flush()
-    unfinished.replace(path)
+    with write_whole(path) as unfinished:
+        features = np.lib.format.open_memmap(unfinished, mode="w+", dtype=shares[0].dtype, shape=shape)
+        for rank, share in enumerate(shares):
+            features[rank::num_shares] = share
+        features.flush()
     for each in paths:
         each.unlink()
 
@@ -173,13 +170,12 @@ def _key(model: VideoCLIP, *, digests: Sequence[str], plan: ViewPlan) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     config = model.config
-    settings: list[object] = [config.num_frames, config.preprocessing.model_dump(mode="json"), str(plan)]
-    if config.num_frame_features != config.num_frames:
-        settings.append(config.num_frame_features)
-    if config.num_local_frames > 1 or config.sampling_rule != "segment_centres":
-        settings.append(config.sampling.model_dump(mode="json"))
-    if config.side is not None:
-        # Weights of equal shapes mean other features where the stem pads, or weighs differences, otherwise.
-        settings.append(asdict(config.side))
+    # Weights of equal shapes mean other features where a stem pads, or frames are pooled, otherwise.
+    settings = (
+        config.sampling.model_dump(mode="json"),
+        config.preprocessing.model_dump(mode="json"),
+        asdict(config.adapters),
+        str(plan),
+    )
     digest.update(json.dumps([*settings, *digests]).encode())
     return digest.hexdigest()[:16]

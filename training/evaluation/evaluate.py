@@ -4,33 +4,20 @@ Protocols of several parts are put together in ``composite``.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 
 from service.contract.manifest import Lambda
-from service.contract.scoring import LabelBank
 from service.contract.views import ViewPlan
-from training.config.model import ModelConfig
 from training.data.annotations import VideoData
-from training.data.splits import opposite_label_ids
 from training.errors import SettingError
 from training.evaluation.classes import classify_split, refuse_lambda
-from training.evaluation.embed import EmbeddedSplit, embed_complete_labels, embed_split
-from training.evaluation.protocols import (
-    BARE_TEMPLATE,
-    LambdaPoint,
-    Protocol,
-    ScoredSplit,
-    best_lambda,
-    list_readings,
-    measure,
-    score_split,
-    sweep_lambda,
-)
+from training.evaluation.embed import embed_split
+from training.evaluation.protocols import BARE_TEMPLATE, Protocol, ScoredSplit
 from training.evaluation.report import Report, rank_videos, write_report
+from training.evaluation.texts import score_by_texts
 from training.models.video_clip import VideoCLIP
 from training.processes.ranks import join_launch, team_of
 from training.runs.environment import describe_environment, read_peak_memory
@@ -82,7 +69,10 @@ def evaluate(run: Run, *, data: VideoData, protocol: Protocol, settings: Setting
         scored = classify_split(embed, classes=model.classes, data=data, split=protocol.split)
     else:
         check_settings(settings, protocol)
-        scored = _compare_split(embed, model, data=data, protocol=protocol, settings=settings)
+        given = _take_lambda(settings, data=data, has_chinese=model.chinese is not None)
+        scored = score_by_texts(
+            embed, model, data=data, split=protocol.split, select_on=settings.select_on, given=given
+        )
     report = _describe(run, data=data, protocol=protocol, settings=settings, model=model, scored=scored)
     report = replace(report, seconds=round(time.perf_counter() - started, 1), peak_memory_bytes=read_peak_memory())
     if team.is_main:
@@ -122,45 +112,16 @@ def load_protocol_model(run: Run, *, protocol: Protocol) -> VideoCLIP:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _compare_split(
-    embed: Callable[..., EmbeddedSplit], model: VideoCLIP, *, data: VideoData, protocol: Protocol, settings: Settings
-) -> ScoredSplit:
-    """Score a split by the texts of all labels, in every reading."""
-    bank = embed_complete_labels(model, data.labels)
-    fusion, curve = _fusion(embed, bank, data=data, config=model.config, settings=settings)
-    embedded = embed(split=protocol.split)
-    readings = list_readings(fusion_lambda=fusion.value, has_chinese=bank.chinese is not None)
-    scores = [score_split(embedded, bank, config=model.config, reading=reading) for reading in readings]
-    opposites = opposite_label_ids(data.labels)
-    accuracies = tuple(
-        measure(own, embedded, reading=reading.name, fusion_lambda=reading.fusion_lambda, opposites=opposites)
-        for own, reading in zip(scores, readings, strict=True)
-    )
-    return ScoredSplit(
-        embedded=embedded,
-        labels=data.labels,
-        scores=scores[-1],
-        accuracies=accuracies,
-        fusion=fusion,
-        lambda_curve=curve,
-    )
-
-
-def _fusion(
-    embed: Callable[..., EmbeddedSplit], bank: LabelBank, *, data: VideoData, config: ModelConfig, settings: Settings
-) -> tuple[Lambda, tuple[LambdaPoint, ...]]:
-    """Take or choose the weight of English; returns it with the curve it was chosen from."""
+def _take_lambda(settings: Settings, *, data: VideoData, has_chinese: bool) -> Lambda | None:
+    """Take the weight of English that is given; None where it has yet to be chosen."""
     if settings.fusion_lambda is not None:
-        return Lambda(value=settings.fusion_lambda, chosen=settings.chosen), ()
-    if bank.chinese is None:
-        return Lambda(value=1.0, chosen="no Chinese branch"), ()
-    if settings.select_on not in (known := sorted({each.split for each in data.annotations})):
+        return Lambda(value=settings.fusion_lambda, chosen=settings.chosen)
+    if has_chinese and settings.select_on not in (known := sorted({each.split for each in data.annotations})):
         raise SettingError(
             f"lambda would be chosen on split {settings.select_on!r}, of which {data.directory} has no video; it has "
             f"{', '.join(known)}: name one with --select-on, or give --lambda"
         )
-    top1 = sweep_lambda(embed(split=settings.select_on), bank, config=config)
-    return best_lambda(top1, split=settings.select_on), tuple(LambdaPoint(*point) for point in top1.items())
+    return None
 
 
 def _describe(
@@ -182,8 +143,8 @@ def _describe(
         num_frames=config.num_frames,
         template_en=config.template_en,
         template_zh=config.template_zh,
-        word_set=config.word_set,
-        aggregation=config.aggregation,
+        word_set=config.scoring.word_set,
+        aggregation=config.scoring.aggregation,
         fusion=scored.fusion,
         recipe=recipe.name,
         seed=recipe.fit.seed,
@@ -191,5 +152,5 @@ def _describe(
         seconds=0.0,
         peak_memory_bytes=0,
         accuracies=scored.accuracies,
-        lambda_curve=scored.lambda_curve,
+        lambda_curve=() if scored.sweep is None else scored.sweep.curve,
     )

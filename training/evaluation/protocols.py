@@ -95,6 +95,20 @@ class LambdaPoint:
     top1: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class LambdaSweep:
+    """Top-1 of the fused reading on the split where lambda is chosen, for every weight of English."""
+
+    top1: dict[float, float]
+    split: str
+    num_videos: int
+
+    @property
+    def curve(self) -> tuple[LambdaPoint, ...]:
+        """The points, from Chinese alone to English alone."""
+        return tuple(LambdaPoint(*point) for point in self.top1.items())
+
+
 @dataclass(frozen=True)
 class SplitScores:
     """Scores of all labels for every video of a split."""
@@ -117,15 +131,17 @@ class ScoredSplit:
     """A split as a model scores it, with the accuracies of every reading.
 
     ``scores`` are those of the last reading, which the service uses, and ``embedded`` numbers labels as ``labels`` do.
-    A closed vocabulary has no ``fusion``; ``lambda_curve`` is empty where lambda was not chosen.
+    ``texts`` are the labels' English embeddings, where they were read. A closed vocabulary has no ``fusion``; without a
+    ``sweep`` lambda was given, or the model has no Chinese branch.
     """
 
     embedded: EmbeddedSplit
     labels: tuple[Label, ...]
     scores: SplitScores
     accuracies: tuple[Accuracy, ...]
+    texts: Float32[np.ndarray, "L D"] | None = None
     fusion: Lambda | None = None
-    lambda_curve: tuple[LambdaPoint, ...] = ()
+    sweep: LambdaSweep | None = None
 
 
 def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, ...]:
@@ -143,7 +159,7 @@ def list_readings(*, fusion_lambda: float, has_chinese: bool) -> tuple[Reading, 
 
 def score_split(embedded: EmbeddedSplit, bank: LabelBank, *, config: ModelConfig, reading: Reading) -> SplitScores:
     """Score every label for every video of a split."""
-    scoring = config.scoring(Lambda(value=reading.fusion_lambda, chosen=reading.name))
+    scoring = config.scoring.fused_by(Lambda(value=reading.fusion_lambda, chosen=reading.name))
     return SplitScores(
         tuple(
             score_labels(

@@ -11,7 +11,7 @@ from service.contract.manifest import Lambda
 from service.contract.scoring import Scores
 from training.evaluation.embed import EmbeddedSplit
 from training.evaluation.protocols import Accuracy, LambdaPoint, SplitScores
-from training.files.texts import render_json
+from training.files.texts import render_json, write_text
 
 # What Markdown shows in another form, or leaves to the JSON.
 _NOT_FACTS = ("accuracies", "fusion", "lambda_curve", "protocol")
@@ -95,9 +95,7 @@ def write_report(directory: Path, report: Report, *, rankings: Iterator[dict[str
         f"{report.protocol}.rankings.jsonl": "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rankings),
     }
     for name, text in texts.items():
-        unfinished = directory / f".{name}.partial"
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(directory / name)
+        write_text(directory / name, text=text)
 
 
 def rank_videos(

@@ -104,7 +104,7 @@ def score_captions(
 ) -> Float32[np.ndarray, "N C"]:
     """Score every caption for every video, in the one language that the bank has."""
     weight = 0.0 if bank.english is None else 1.0
-    scoring = config.scoring(Lambda(value=weight, chosen="the captions' language"))
+    scoring = config.scoring.fused_by(Lambda(value=weight, chosen="the captions' language"))
     # One video at a time: weights of frames for every caption are too many to keep.
     rows = [
         score_labels(own, bank, scoring=scoring, fusion_lambda=weight, weigh_words=bank.words is not None).score

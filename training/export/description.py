@@ -14,7 +14,7 @@ from service.contract.manifest import (
     TextTower,
 )
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from training.config.model import ClipConfig
+from training.config.towers import ClipConfig
 from training.models.video_clip import Tokenizers, VideoCLIP
 
 _PACKAGES = ("torch", "onnx", "onnxscript")
@@ -52,7 +52,7 @@ def describe_model(
         chinese=None
         if model.chinese is None or tokenizers.chinese is None
         else _text_tower(model.chinese, tokenizers.chinese, template=config.template_zh, trained=chinese_trained),
-        scoring=config.scoring(fusion),
+        scoring=config.scoring.fused_by(fusion),
         label_sets=label_sets,
         classes=_classes(model),
         files={},
@@ -75,12 +75,12 @@ def tower_digest(module: nn.Module, *, tokenizer: str) -> str:
 
 def _classes(model: VideoCLIP) -> tuple[ClassLabel, ...]:
     """Name the logits of a closed vocabulary in their order; an open one has no classes."""
-    side = model.config.side
-    if not model.config.is_closed or side is None:
+    if not model.config.is_closed:
         return ()
-    if len(model.classes) != side.num_classes:
+    num_classes = model.config.adapters.num_classes
+    if len(model.classes) != num_classes:
         raise ValueError(
-            f"the model gives logits of {side.num_classes} classes and has names of {len(model.classes)}; export a "
+            f"the model gives logits of {num_classes} classes and has names of {len(model.classes)}; export a "
             "run, whose folder keeps them, or set the model's classes"
         )
     return tuple(ClassLabel(en=each.en, zh=each.zh) for each in model.classes)

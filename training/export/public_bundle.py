@@ -79,7 +79,7 @@ def list_unread(model: VideoCLIP, labels: Sequence[Label]) -> Iterator[str]:
         raise ValueError("the model has no tokenizers; build it with tokenizers")
     config, chinese = model.config, model.tokenizers.chinese
     if texts := [label.en for label in labels if label.en is not None]:
-        english = model.tokenizers.english.encode(texts, template=config.template_en, word_set=config.word_set)
+        english = model.tokenizers.english.encode(texts, template=config.template_en, word_set=config.scoring.word_set)
         yield from _name(texts, english.truncated, "cut to the length of the English tower")
     if chinese is not None and (texts := [label.zh for label in labels if label.zh is not None]):
         tokens = chinese.encode(texts, template=config.template_zh)

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from service.contract.files import write_whole
 from training.errors import DataError
 
 
@@ -80,9 +81,8 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def write_text(path: Path, *, text: str) -> None:
     """Write a text file, complete or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(text, encoding="utf-8", newline="")
-    unfinished.replace(path)
+    with write_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="")
 
 
 def render_json(values: object) -> str:

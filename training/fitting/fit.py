@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from training.config.model import FitConfig, Recipe
+from training.config.fitting import FitConfig
+from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import TrainingClips, open_training_clips
 from training.data.loader import BatchPlan, build_loader
@@ -25,12 +26,12 @@ from training.fitting.texts import Texts, prepare_texts
 from training.models.video_clip import VideoCLIP
 from training.processes.ranks import join_launch
 from training.processes.sharding import check_shardable, gather, gather_moments, spread_moments
-from training.runs.backbone import BACKBONE_NAME, read_backbone
+from training.runs.backbone import BACKBONE_NAME
 from training.runs.bridge import copy_towers, read_towers
 from training.runs.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
 from training.runs.curves import StepRecord, append_record, draw_curves, drop_records_after
 from training.runs.folder import check_new, start_run
-from training.runs.run import check_resumable, is_run, load_model, open_run
+from training.runs.run import Run, check_resumable, is_run, load_model, open_run
 from training.runs.tensors import adapter_state
 
 Observe = Callable[[StepRecord], None]
@@ -76,7 +77,7 @@ def fit(
     # All processes ask before the first one writes, see ``_open_run``.
     resume = resume and (backbone_dir is None or is_run(resources.run_dir))
     training_set = TrainingSet.of(recipe, data=data)
-    recipe = _open_run(
+    run = _open_run(
         recipe,
         training_set=training_set,
         run_dir=resources.run_dir,
@@ -84,14 +85,15 @@ def fit(
         resume=resume,
         accelerator=accelerator,
     )
+    recipe = run.recipe
     torch.manual_seed(recipe.fit.seed)
-    model = read_backbone(resources.run_dir / BACKBONE_NAME).build(recipe.model).to(accelerator.device)
+    model = run.read_backbone().build(recipe.model).to(accelerator.device)
     if model.config.is_closed:
         model.classes = training_set.labels
     texts = prepare_texts(model, training_set.labels)
     state = read_checkpoint(resources.run_dir, model=model) if resume and has_checkpoint(resources.run_dir) else None
-    run = _Run(recipe, model, resources, accelerator, texts, shard=shard)
-    first_step = run.resume(state) if resume else 0
+    fitting = _Fitting(recipe, model, resources, accelerator, texts, shard=shard)
+    first_step = fitting.resume(state) if resume else 0
     # The first process decodes; the others then find its file.
     with accelerator.main_process_first():
         clips = open_training_clips(
@@ -108,7 +110,7 @@ def fit(
         num_processes=accelerator.num_processes,
     )
     observe = begin(model) if accelerator.is_main_process else _ignore
-    run.train(clips, plan=plan, first_step=first_step, observe=observe)
+    fitting.train(clips, plan=plan, first_step=first_step, observe=observe)
     if shard:
         accelerator.wait_for_everyone()  # The main process has then written the last checkpoint.
         return load_model(resources.run_dir).to(accelerator.device)
@@ -116,7 +118,7 @@ def fit(
     return model.eval()
 
 
-class _Run:
+class _Fitting:
     """A model in training, with its optimizer."""
 
     def __init__(
@@ -211,16 +213,13 @@ def count_classes(recipe: Recipe, *, training_set: TrainingSet) -> Recipe:
     Raises:
         SettingError: the recipe has another number.
     """
-    side = recipe.model.side
-    if side is None or not recipe.model.is_closed:
-        return recipe
-    num_labels = len(training_set.labels)
-    if side.num_classes not in (None, num_labels):
+    adapters, num_labels = recipe.model.adapters, len(training_set.labels)
+    if adapters.is_closed and adapters.num_classes not in (None, num_labels):
         raise SettingError(
-            f"num_classes is {side.num_classes}, but {recipe.train_split!r} of {training_set.data.directory} has "
+            f"num_classes is {adapters.num_classes}, but {recipe.train_split!r} of {training_set.data.directory} has "
             f"videos of {num_labels} labels; train on all of the recipe's classes, or --set num_classes={num_labels}"
         )
-    return replace(recipe, model=replace(recipe.model, side=replace(side, num_classes=num_labels)))
+    return replace(recipe, model=replace(recipe.model, adapters=adapters.with_classes(num_labels)))
 
 
 def _open_run(
@@ -231,8 +230,8 @@ def _open_run(
     backbone_dir: Path | None,
     resume: bool,
     accelerator: Accelerator,
-) -> Recipe:
-    """Make or check the run's folder; returns the recipe with the sizes of the run's backbone."""
+) -> Run:
+    """Make or check the run's folder; its recipe has the sizes of the run's backbone."""
     source = run_dir / BACKBONE_NAME if resume else backbone_dir
     if source is None:
         raise RunError("a run needs frozen towers to start from; give their folder with --backbone")
@@ -241,8 +240,7 @@ def _open_run(
     configured = replace(recipe, model=read_towers(source).configure(recipe.model))
     recipe = count_classes(configured, training_set=training_set)
     if resume:
-        check_resumable(run_dir, recipe=recipe, data=training_set.data)
-        return recipe
+        return check_resumable(run_dir, recipe=recipe, data=training_set.data)
     # All processes look before the first one writes, so that all of them refuse.
     check_new(run_dir)
     accelerator.wait_for_everyone()
@@ -250,4 +248,4 @@ def _open_run(
         copy_towers(source, run_dir)
         start_run(run_dir, recipe=recipe, training_set=training_set)
     accelerator.wait_for_everyone()
-    return recipe
+    return open_run(run_dir)

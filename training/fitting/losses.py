@@ -11,7 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from training.config.model import Fusion, ModelConfig
+from training.config.adapters import Fusion
+from training.config.model import ScoringConfig
 from training.fitting.texts import TextBank
 from training.models.aggregation import frame_weights, similarity, uniform_weights
 
@@ -30,7 +31,7 @@ def dual_semantic_loss(
     label_ids: Int64[Tensor, " B"],
     *,
     bank: TextBank,
-    config: ModelConfig,
+    scoring: ScoringConfig,
     label_smoothing: float,
 ) -> Losses:
     """L = L_VT + L_VC over a batch of clips and their own texts (Eq. 17).
@@ -38,13 +39,13 @@ def dual_semantic_loss(
     The clip is pooled anew for the words of each text. Chinese texts take the weights of the English words of the
     same label.
     """
-    if config.aggregation == "word_weighted":
-        weights = frame_weights(frames, bank.words[label_ids], bank.is_word[label_ids], tau=config.tau)
+    if scoring.aggregation == "word_weighted":
+        weights = frame_weights(frames, bank.words[label_ids], bank.is_word[label_ids], tau=scoring.tau)
     else:
         weights = uniform_weights(frames, num_labels=len(label_ids))
 
     def loss_of(embeddings: Float[Tensor, "L D"]) -> Float[Tensor, ""]:
-        logits = similarity(frames, embeddings[label_ids], weights, renormalise=config.renormalise) / config.tau
+        logits = similarity(frames, embeddings[label_ids], weights, renormalise=scoring.renormalise) / scoring.tau
         return contrastive_loss(logits, label_ids, label_smoothing=label_smoothing)
 
     english = loss_of(bank.english)
@@ -65,9 +66,19 @@ def contrastive_loss(
     positives = (label_ids[:, None] == label_ids[None, :]).to(logits.dtype)
     targets = positives / positives.sum(dim=1, keepdim=True)
     targets = (1 - label_smoothing) * targets + label_smoothing / len(label_ids)
-    over_clips = -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    over_texts = -(targets.T * logits.log_softmax(dim=0)).sum(dim=0).mean()
-    return (over_clips + over_texts) / 2
+    return symmetric_cross_entropy(logits, of_rows=targets, of_columns=targets.T)
+
+
+def symmetric_cross_entropy(
+    logits: Float[Tensor, "B B"], *, of_rows: Float[Tensor, "B B"], of_columns: Float[Tensor, "B B"]
+) -> Float[Tensor, ""]:
+    """CLIP's objective (Radford et al. 2021, Fig. 3): the mean of the cross entropies of rows and of columns.
+
+    The targets ``of_rows`` sum to 1 along each row, those ``of_columns`` along each column.
+    """
+    over_rows = -(of_rows * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    over_columns = -(of_columns * logits.log_softmax(dim=0)).sum(dim=0).mean()
+    return (over_rows + over_columns) / 2
 
 
 def label_logits(

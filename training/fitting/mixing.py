@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from training.config.model import FitConfig
+from training.config.fitting import FitConfig
 
 Box = tuple[int, int, int, int]
 

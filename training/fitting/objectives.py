@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from training.config.model import FitConfig
+from training.config.fitting import FitConfig
 from training.data.loader import ClipBatch
 from training.fitting.losses import Losses, classification_loss, dual_semantic_loss, label_logits, soft_targets
 from training.fitting.mixing import draw_mix, mix_frames, mix_targets
@@ -43,7 +43,9 @@ class ContrastiveObjective:
         self._config = config
         self._dtype = bank.english.dtype
         self._encoder = share_module(model.video, accelerator=accelerator)
-        self._loss = partial(dual_semantic_loss, bank=bank, config=model.config, label_smoothing=config.label_smoothing)
+        self._loss = partial(
+            dual_semantic_loss, bank=bank, scoring=model.config.scoring, label_smoothing=config.label_smoothing
+        )
 
     def differentiate(self, batch: ClipBatch, *, step: int, check: Check) -> Losses:  # noqa: ARG002
         """Add the gradients of the loss over all processes to the parameters; returns that loss."""
@@ -80,7 +82,7 @@ class ClassificationObjective:
         """Prepare everything that trains, as one module, for several processes."""
         self._accelerator = accelerator
         self._config = config
-        self._fusion = model.config.fusion
+        self._fusion = model.config.adapters.fusion
         self._num_labels = _count_labels(model, texts)
         self._towers = share_module(_Towers(model, texts=texts), accelerator=accelerator)
 
@@ -144,7 +146,7 @@ class _Towers(nn.Module):
         super().__init__()
         self.video = model.video
         if model.logit_scale is None:
-            scale = torch.tensor(-math.log(model.config.tau), device=model.video.visual.proj.device)
+            scale = torch.tensor(-math.log(model.config.scoring.tau), device=model.video.visual.proj.device)
             self.register_buffer("logit_scale", scale, persistent=False)
         else:
             self.logit_scale = model.logit_scale
@@ -165,8 +167,9 @@ class _Towers(nn.Module):
 
 def _count_labels(model: VideoCLIP, texts: Texts) -> int:
     if texts is None:
-        assert model.config.side is not None, f"{model.config.method} is given no texts"
-        return model.config.side.require_num_classes()
+        num_classes = model.config.adapters.num_classes
+        assert num_classes is not None, f"{model.config.method} is given no texts"
+        return num_classes
     return len(texts.english if isinstance(texts, TextBank) else texts.token_ids)
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from training.config.model import FitConfig
+from training.config.fitting import FitConfig
 from training.data.loader import ClipBatch
 from training.errors import DivergenceError
 from training.fitting.losses import Losses
@@ -55,7 +55,7 @@ class Optimisation:
         )
         prepare_modes(model)
         self._objective: Objective
-        if model.config.loss == "classification":
+        if model.config.adapters.loss == "classification":
             self._objective = ClassificationObjective(model, texts=texts, config=config, accelerator=accelerator)
         elif isinstance(texts, TextBank):
             self._objective = ContrastiveObjective(model, bank=texts, config=config, accelerator=accelerator)

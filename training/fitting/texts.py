@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from service.contract.labels import Label
-from training.errors import DataError
+from training.models.label_bank import require_texts
 from training.models.video_clip import LabelTokens, VideoCLIP
 
 
@@ -38,7 +38,7 @@ def prepare_texts(model: VideoCLIP, labels: Sequence[Label]) -> Texts:
     if model.config.is_closed:
         return None
     if trains_texts(model):
-        _require_texts(model, labels)
+        require_texts(model, labels, purpose="training")
         return model.tokenize_en([each.en or "" for each in labels])
     return build_text_bank(model, labels)
 
@@ -54,18 +54,10 @@ def build_text_bank(model: VideoCLIP, labels: Sequence[Label]) -> TextBank:
     Raises:
         DataError: a label lacks a language that the model trains with.
     """
-    _require_texts(model, labels)
+    require_texts(model, labels, purpose="training")
     text = model.encode_text_en([each.en or "" for each in labels])
     words = list(text.words.split(text.word_counts.tolist()))
     counts = text.word_counts
     is_word = torch.arange(int(counts.max()), device=counts.device) < counts[:, None]
     chinese = None if model.chinese is None else model.encode_text_zh([each.zh or "" for each in labels])
     return TextBank(text.embedding, pad_sequence(words, batch_first=True), is_word, chinese)
-
-
-def _require_texts(model: VideoCLIP, labels: Sequence[Label]) -> None:
-    has_chinese = model.chinese is not None
-    lacking = [str(each) for each in labels if each.en is None or (has_chinese and each.zh is None)]
-    if lacking:
-        needed = "English and Chinese" if has_chinese else "English"
-        raise DataError(f"training needs {needed} text for every label; {', '.join(lacking[:5])} lack it")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.contract.wording import list_some
 from training.importers.unpickling import PlainUnpickler, ScriptObject
 
 # The first pickle of a file of the older format.
@@ -35,7 +36,7 @@ def read_zip(path: Path) -> Any:  # noqa: ANN401
         names = archive.namelist()
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise ValueError(f"it is a zip archive without torch's data.pkl; it holds {', '.join(names[:5])}")
+            raise ValueError(f"it is a zip archive without torch's data.pkl; it holds {list_some(names)}")
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
             raise ValueError("its numbers are big-endian; save it again on a little-endian machine")

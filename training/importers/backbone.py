@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer
 
 from service.contract.tokenizer import CLS, SEP, UNKNOWN, ChineseTokenizer, EnglishTokenizer
-from training.config.model import CLIP_PREPROCESSING, BackboneConfig, ChineseTextConfig, ModelConfig
+from training.config.model import CLIP_PREPROCESSING, BackboneConfig, ModelConfig
+from training.config.towers import ChineseTextConfig
 from training.errors import ImportProblem
 from training.importers.chinese_clip import ChineseWeights, read_chinese
 from training.importers.clip_sizes import architecture_sizes

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.config.model import ChineseTextConfig
+from training.config.towers import ChineseTextConfig
 from training.errors import ImportProblem
 from training.importers.chinese_folder import (
     ChineseFiles,

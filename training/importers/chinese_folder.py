@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
-from training.config.model import ChineseTextConfig
+from training.config.towers import ChineseTextConfig
 from training.errors import ImportProblem
 from training.models.chinese_text import LAYER_NORM_EPSILON
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from training.config.model import ClipConfig
+from training.config.towers import ClipConfig
 from training.errors import ImportProblem
 from training.importers.mapping import check_tensors
 from training.models.clip import build_clip, clip_config, open_clip

@@ -14,6 +14,7 @@ from service.contract.labels import Label
 from training.config.model import Recipe
 from training.data.annotations import LABELS_NAME
 from training.errors import ImportProblem, RunError, SettingError
+from training.files.folders import begin_folder
 from training.files.texts import render_json, write_text
 from training.importers import tds, vificlip, vita
 from training.importers.backbone import PublicBackbone, read_stored_backbone, write_public_backbone
@@ -113,9 +114,7 @@ def _check_settings(family: str, *, preset: Preset | None) -> None:
 
 def _write_run(out: Path, *, converted: Converted, towers: PublicBackbone, origin: Origin) -> None:
     """Write the folder beside its place, and then put it there."""
-    unfinished = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    unfinished = begin_folder(out)
     try:
         model = _build(converted, source=origin.source)
         own = PublicBackbone(converted.backbone, {**towers.origins, CHECKPOINT_ORIGIN: origin})
@@ -132,7 +131,7 @@ def _render_files(converted: Converted, *, origin: Origin) -> Iterator[tuple[str
     """Iterate over the names and texts of a run's files beside its weights."""
     labels = render_labels(converted.labels)
     yield LABELS_NAME, labels
-    if converted.model.side is not None:
+    if converted.model.is_closed:
         yield CLASSES_NAME, labels
     yield METRICS_NAME, ""
     yield ENVIRONMENT_NAME, render_json(describe_environment())

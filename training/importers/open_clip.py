@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor
 
 from service.contract.manifest import Preprocessing
-from training.config.model import CLIP_MEAN, CLIP_STD, ClipConfig
+from training.config.model import CLIP_MEAN, CLIP_STD
+from training.config.towers import ClipConfig
 from training.errors import ImportProblem
 from training.importers import openai
 from training.importers.clip_sizes import architecture_sizes, check_sizes

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from service.contract.manifest import Preprocessing
 from service.contract.sampling import SamplingRule
-from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, SideNetworkConfig
-from training.config.towers import RELEASED_SME_ALPHA
+from training.config.adapters import RELEASED_SME_ALPHA, SideNetworkConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, MEAN_SCORING, ModelConfig
 from training.errors import ImportProblem
 from training.importers.conversion import (
     PRESETS,
@@ -105,20 +105,17 @@ def _configure(
     """Read the sizes off the tensors; that a head is missing is found later."""
     head = tensors.get(f"{_HEAD}fc.weight")
     return ModelConfig(
-        method="tds",
+        preprocessing=preprocessing,
         num_frames=given.require_frames(None),
-        temporal_prompts=None,
+        sampling_rule=sampling,
         supervision="english",
-        aggregation="mean",
-        renormalise=False,
-        side=SideNetworkConfig(
+        scoring=MEAN_SCORING,
+        adapters=SideNetworkConfig(
             side_width=len(tensors[f"{_SIDE}stem.centre_conv.weight"]),
             variant=variant,
             sme_alpha=RELEASED_SME_ALPHA,
             num_classes=1 if head is None else len(head),
         ),
-        sampling_rule=sampling,
-        preprocessing=preprocessing,
     )
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
-from training.config.model import Mode, ModelConfig, VLPromptConfig
+from training.config.adapters import DeepPromptConfig, FineTuningConfig, Mode
+from training.config.model import MEAN_SCORING, ModelConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
 from training.importers.conversion import (
@@ -56,7 +57,7 @@ def convert_fine_tuned(given: ImportSource) -> Converted:
     labels, template = _read_labels(given, names=_TEXTS, num_prompts=0)
     mode = _find_mode(clip, given=given)
     return Converted(
-        model=_configure(given, template=template, method="vificlip", mode=mode),
+        model=_configure(given, template=template, adapters=FineTuningConfig(mode=mode)),
         backbone=with_preprocessing(given, preprocessing=_preprocessing(given)),
         adapters={
             _place(name): tensor for name, tensor in clip.items() if name not in {_TOKENS, *_list_kept(clip, mode)}
@@ -82,10 +83,10 @@ def convert_prompted(given: ImportSource) -> Converted:
         )
     clip = _read_towers(given, tensors=tensors)
     labels, template = _read_labels(given, names=_PROMPTED_TEXTS, num_prompts=text.shape[1])
-    prompts = VLPromptConfig(num_vision_tokens=image.shape[1], num_text_tokens=text.shape[1], depth=len(image))
+    prompts = DeepPromptConfig(num_vision_tokens=image.shape[1], num_text_tokens=text.shape[1], depth=len(image))
     backbone = with_preprocessing(given, preprocessing=_preprocessing(given))
     return Converted(
-        model=_configure(given, template=template, method="vl_prompting", vl_prompts=prompts),
+        model=_configure(given, template=template, adapters=prompts),
         backbone=replace(backbone, config=replace(backbone.config, bridged=True), clip=clip),
         adapters={"video.vl_prompts.prompt_tokens": image, "english.vl_prompts.prompt_tokens": text},
         labels=labels,
@@ -155,18 +156,16 @@ def _place(name: str) -> str:
     return f"video.{name}" if name.startswith(_VISUAL) else f"english.{name}"
 
 
-def _configure(given: ImportSource, *, template: str, **fields: Any) -> ModelConfig:  # noqa: ANN401
+def _configure(given: ImportSource, *, template: str, adapters: FineTuningConfig | DeepPromptConfig) -> ModelConfig:
     stated = next(
         (each for each in _find_settings(given.checkpoint.extras, "NUM_FRAMES") if isinstance(each, int)), None
     )
     return ModelConfig(
         num_frames=given.require_frames(stated),
-        temporal_prompts=None,
         supervision="english",
-        aggregation="mean",
-        renormalise=False,
         template_en=template,
-        **fields,
+        scoring=MEAN_SCORING,
+        adapters=adapters,
     )
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from service.contract.labels import Label
 from service.contract.manifest import Preprocessing
-from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, TemporalPromptConfig
+from training.config.adapters import TemporalPromptConfig
+from training.config.model import CLIP_MEAN, CLIP_STD, ModelConfig, ScoringConfig
 from training.errors import ImportProblem
 from training.importers.class_texts import read_class_texts
 from training.importers.conversion import Converted, ImportSource, require_same, shapes_of, with_preprocessing
@@ -94,10 +95,11 @@ def _configure(given: ImportSource, *, tensors: Tensors) -> ModelConfig:
         num_prompts = tensors[_GLOBAL].shape[-2]
     return ModelConfig(
         num_frames=num_frames,
-        temporal_prompts=TemporalPromptConfig(num_global_prompts=num_prompts, beta="none"),
         supervision="english",
-        aggregation="mean",
-        tau=math.exp(-float(tensors[_SCALE])) if _SCALE in tensors else _DEFAULT_TAU,
+        scoring=ScoringConfig(
+            aggregation="mean", tau=math.exp(-float(tensors[_SCALE])) if _SCALE in tensors else _DEFAULT_TAU
+        ),
+        adapters=TemporalPromptConfig(num_global_prompts=num_prompts, beta="none"),
     )
 
 

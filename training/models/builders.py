@@ -1,9 +1,21 @@
-"""From a config to a model with random weights; loading weights is the importers' and the checkpoint's work."""
+"""From a config to a model with random weights; loading weights is the importers' and the checkpoint's work.
+
+A method's builder turns its config into its modules; ``_add`` chooses it by the config's type.
+"""
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import assert_never
 
-from training.config.model import ModelConfig, TemporalPromptConfig, VLPromptConfig
+from training.config.adapters import (
+    DeepPromptConfig,
+    FineTuningConfig,
+    NoAdapters,
+    SideNetworkConfig,
+    TemporalEmbeddingConfig,
+    TemporalPromptConfig,
+)
+from training.config.model import ModelConfig
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import CLIP, EnglishTextTower, VisionTransformer, build_clip, clip_config
 from training.models.deep_prompts import DeepPrompts
@@ -15,6 +27,14 @@ from training.models.video_clip import Tokenizers, VideoCLIP
 from training.models.video_encoder import VideoEncoder
 
 
+@dataclass(frozen=True)
+class _Adapted:
+    """A CLIP's image tower with what a method adds, and the prompts of its English tower where it has any."""
+
+    video: VideoEncoder
+    text_prompts: DeepPrompts | None = None
+
+
 def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) -> VideoCLIP:
     """Build a model with random weights, in which exactly what its config asks for is trainable.
 
@@ -22,33 +42,29 @@ def build_model(config: ModelConfig, *, tokenizers: Tokenizers | None = None) ->
         ValueError: the config does not fit its towers.
     """
     size = clip_config(config.clip) if isinstance(config.clip, str) else config.clip
-    for adapters in (config.vl_prompts, config.side):
-        if adapters is not None:
-            adapters.check_fit(size)
+    config.adapters.check_fit(size)
     clip = build_clip(size)
-    video = build_video_encoder(clip, config)
+    adapted = _add(clip, config)
     chinese = None if config.chinese is None or config.supervision == "english" else ChineseTextTower(config.chinese)
     if chinese is None and tokenizers is not None:
         tokenizers = replace(tokenizers, chinese=None)
-    prompts = None if config.vl_prompts is None else _build_text_prompts(clip, config.vl_prompts)
     model = VideoCLIP(
         config,
-        video=video,
-        english=EnglishTextTower(clip, prompts=prompts),
+        video=adapted.video,
+        english=EnglishTextTower(clip, prompts=adapted.text_prompts),
         chinese=chinese,
-        tokenizers=None if tokenizers is None else _leave_room(tokenizers, config=config),
+        tokenizers=None if tokenizers is None else _leave_room(tokenizers, num_tokens=config.adapters.num_text_tokens),
     )
-    fine_tunes = config.method == "vificlip"
     freeze_towers(
         model,
-        tune_image_tower=config.tune_image_tower or (fine_tunes and config.mode != "text"),
-        tune_text_tower=fine_tunes and config.mode != "image",
+        tune_image_tower=config.adapters.tune_image_tower,
+        tune_text_tower=config.adapters.tune_text_tower,
     )
     return model
 
 
-def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
-    """Put the config's prompts into a CLIP's image tower, or its side network beside it.
+def _add(clip: CLIP, config: ModelConfig) -> _Adapted:
+    """Build what a method adds to a CLIP.
 
     Raises:
         ValueError: the config cuts crops of another size than the tower's, or its side network does not fit the tower.
@@ -58,59 +74,88 @@ def build_video_encoder(clip: CLIP, config: ModelConfig) -> VideoEncoder:
         raise ValueError(
             f"input_size is {crop_size} pixels, but the image tower takes crops of {tower_size}; set it so"
         )
-    if config.side is not None:
-        return SideVideoEncoder(
-            clip.visual,
-            config=config.side,
-            num_frames=config.num_frames,
-            mean=config.preprocessing.mean,
-            std=config.preprocessing.std,
-        )
-    prompts = None
-    if config.temporal_prompts is not None:
-        num_layers = len(clip.visual.transformer.resblocks)
-        prompts = [_build_prompts(clip.visual, config.temporal_prompts, config.num_frames) for _ in range(num_layers)]
+    match config.adapters:
+        case NoAdapters():
+            return _Adapted(_encoder(clip, config))
+        case TemporalEmbeddingConfig():
+            return _Adapted(_encoder(clip, config, temporal_embedding=True))
+        case TemporalPromptConfig() as adapters:
+            return _add_temporal_prompts(clip, config, adapters)
+        case FineTuningConfig() as adapters:
+            return _Adapted(_encoder(clip, config, pools_frames=adapters.pools_frames))
+        case DeepPromptConfig() as adapters:
+            return _add_deep_prompts(clip, config, adapters)
+        case SideNetworkConfig() as adapters:
+            return _add_side_network(clip, config, adapters)
+        case unknown:
+            assert_never(unknown)
+
+
+def _encoder(
+    clip: CLIP,
+    config: ModelConfig,
+    *,
+    prompts: list[TemporalPrompts] | None = None,
+    temporal_embedding: bool = False,
+    vl_prompts: DeepPrompts | None = None,
+    pools_frames: bool = False,
+) -> VideoEncoder:
     return VideoEncoder(
         clip.visual,
         num_frames=config.num_frames,
         prompts=prompts,
-        temporal_embedding=config.method == "dual_semantic",
+        temporal_embedding=temporal_embedding,
         mean=config.preprocessing.mean,
         std=config.preprocessing.std,
-        vl_prompts=None if config.vl_prompts is None else _build_image_prompts(clip, config.vl_prompts),
-        pools_frames=config.is_fine_tuned and config.fusion == "embedding",
+        vl_prompts=vl_prompts,
+        pools_frames=pools_frames,
     )
 
 
-def _build_image_prompts(clip: CLIP, config: VLPromptConfig) -> DeepPrompts:
-    width = clip.visual.class_embedding.shape[0]
-    return DeepPrompts(depth=config.depth, num_tokens=config.num_vision_tokens, width=width)
+def _add_temporal_prompts(clip: CLIP, config: ModelConfig, adapters: TemporalPromptConfig) -> _Adapted:
+    num_layers = len(clip.visual.transformer.resblocks)
+    prompts = [_build_prompts(clip.visual, adapters, num_frames=config.num_frames) for _ in range(num_layers)]
+    return _Adapted(_encoder(clip, config, prompts=prompts, temporal_embedding=True))
 
 
-def _build_text_prompts(clip: CLIP, config: VLPromptConfig) -> DeepPrompts:
-    width = clip.token_embedding.weight.shape[1]
-    return DeepPrompts(depth=config.depth, num_tokens=config.num_text_tokens, width=width)
-
-
-def _leave_room(tokenizers: Tokenizers, *, config: ModelConfig) -> Tokenizers:
-    """Cut texts early enough that the prompts find positions."""
-    if config.vl_prompts is None:
-        return tokenizers
-    english = copy(tokenizers.english)
-    english.max_length -= config.vl_prompts.num_text_tokens
-    return replace(tokenizers, english=english)
-
-
-def _build_prompts(visual: VisionTransformer, config: TemporalPromptConfig, num_frames: int) -> TemporalPrompts:
+def _build_prompts(visual: VisionTransformer, adapters: TemporalPromptConfig, *, num_frames: int) -> TemporalPrompts:
     width = visual.class_embedding.shape[0]
     return TemporalPrompts(
         width=width,
         num_heads=visual.transformer.resblocks[0].attn.num_heads,
         num_frames=num_frames,
-        num_global_prompts=config.num_global_prompts,
-        global_prompts=config.global_prompts,
-        projection_init=config.projection_init,
+        num_global_prompts=adapters.num_global_prompts,
+        global_prompts=adapters.global_prompts,
+        projection_init=adapters.projection_init,
         reparameterization=build_reparameterization(
-            config, width=width, num_tokens=1 + config.num_global_prompts + num_frames
+            adapters, width=width, num_tokens=1 + adapters.num_global_prompts + num_frames
         ),
     )
+
+
+def _add_deep_prompts(clip: CLIP, config: ModelConfig, adapters: DeepPromptConfig) -> _Adapted:
+    image = DeepPrompts(
+        depth=adapters.depth, num_tokens=adapters.num_vision_tokens, width=clip.visual.class_embedding.shape[0]
+    )
+    text = DeepPrompts(
+        depth=adapters.depth, num_tokens=adapters.num_text_tokens, width=clip.token_embedding.weight.shape[1]
+    )
+    return _Adapted(_encoder(clip, config, vl_prompts=image, pools_frames=adapters.pools_frames), text)
+
+
+def _add_side_network(clip: CLIP, config: ModelConfig, adapters: SideNetworkConfig) -> _Adapted:
+    encoder = SideVideoEncoder(
+        clip.visual,
+        config=adapters,
+        num_frames=config.num_frames,
+        mean=config.preprocessing.mean,
+        std=config.preprocessing.std,
+    )
+    return _Adapted(encoder)
+
+
+def _leave_room(tokenizers: Tokenizers, *, num_tokens: int) -> Tokenizers:
+    """Cut English texts early enough that so many prompts find positions."""
+    english = copy(tokenizers.english)
+    english.max_length -= num_tokens
+    return replace(tokenizers, english=english)

@@ -8,8 +8,9 @@ import torch
 from rich.table import Table
 from torch import nn
 
-from training.config.model import ChineseTextConfig, ModelConfig
-from training.config.towers import RELEASED_SME_ALPHA, SideNetworkConfig
+from training.config.adapters import RELEASED_SME_ALPHA, NoAdapters, SideNetworkConfig, TemporalEmbeddingConfig
+from training.config.model import MEAN_SCORING, ModelConfig
+from training.config.towers import ChineseTextConfig
 from training.errors import SettingError
 from training.models.builders import build_model
 from training.models.clip import clip_config
@@ -19,19 +20,19 @@ from training.recipes.vificlip import vificlip_k400, vl_prompting_base_to_novel
 
 # The 174 classes of Something-Something V2, on which the method was ablated.
 _SIDE = SideNetworkConfig(num_classes=174)
-_SIDE_NETWORK = ModelConfig(
-    method="tds", temporal_prompts=None, supervision="english", aggregation="mean", renormalise=False, side=_SIDE
-)
+_SIDE_NETWORK = ModelConfig(supervision="english", scoring=MEAN_SCORING, adapters=_SIDE)
 METHODS: Mapping[str, Callable[[], ModelConfig]] = MappingProxyType(
     {
         "dual_semantic": ModelConfig,
-        "vanilla": lambda: ModelConfig(method="vanilla", temporal_prompts=None),
-        "baseline_frozen": lambda: ModelConfig(temporal_prompts=None, supervision="english"),
-        "baseline_image_ft": lambda: ModelConfig(temporal_prompts=None, supervision="english", tune_image_tower=True),
+        "vanilla": lambda: ModelConfig(adapters=NoAdapters()),
+        "baseline_frozen": lambda: ModelConfig(supervision="english", adapters=TemporalEmbeddingConfig()),
+        "baseline_image_ft": lambda: ModelConfig(
+            supervision="english", adapters=TemporalEmbeddingConfig(tune_image_tower=True)
+        ),
         "vificlip": lambda: vificlip_k400().model,
         "vl_prompting": lambda: vl_prompting_base_to_novel().model,
         "tds": lambda: _SIDE_NETWORK,
-        "tds_released": lambda: replace(_SIDE_NETWORK, side=replace(_SIDE, sme_alpha=RELEASED_SME_ALPHA)),
+        "tds_released": lambda: replace(_SIDE_NETWORK, adapters=replace(_SIDE, sme_alpha=RELEASED_SME_ALPHA)),
     }
 )
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.model import ChineseTextConfig
+from training.config.towers import ChineseTextConfig
 
 LAYER_NORM_EPSILON = 1e-12
 NUM_TOKEN_TYPES = 2

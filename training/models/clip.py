@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.model import ClipConfig
+from training.config.towers import ClipConfig
 from training.models.attention import causal_mask, self_attention
 from training.models.deep_prompts import DeepPrompts
 from training.models.layer_call import call_layer

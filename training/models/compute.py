@@ -12,8 +12,7 @@ def count_macs_per_view(config: ModelConfig) -> int:
     size = config.preprocessing.input_size
     with torch.device("meta"):
         encoder = build_model(config).video.eval()
-        num_local_frames = () if config.side is None else (config.num_local_frames,)
-        frames = torch.empty(1, config.num_frames, *num_local_frames, size, size, 3, dtype=torch.uint8)
+        frames = torch.empty(1, *config.clip_shape, size, size, 3, dtype=torch.uint8)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         encoder(frames)
     return counter.get_total_flops() // 2

@@ -7,6 +7,8 @@ from jaxtyping import Float32
 
 from service.contract.labels import Label
 from service.contract.scoring import LabelBank
+from service.contract.wording import list_some
+from training.errors import DataError
 from training.models.video_clip import EnglishText, VideoCLIP
 
 # Labels encoded at once; bounds the memory of a text tower.
@@ -30,6 +32,18 @@ def embed_labels(model: VideoCLIP, labels: Sequence[Label], *, with_chinese: boo
         words=english.words,
         word_counts=english.word_counts,
     )
+
+
+def require_texts(model: VideoCLIP, labels: Sequence[Label], *, purpose: str) -> None:
+    """Check that all labels have texts in the languages of a model.
+
+    Raises:
+        DataError: a label lacks one; the message says the ``purpose`` that needs it.
+    """
+    has_chinese = model.chinese is not None
+    if lacking := [each for each in labels if each.en is None or (has_chinese and each.zh is None)]:
+        needed = "English and Chinese" if has_chinese else "English"
+        raise DataError(f"{purpose} needs {needed} text for every label; {list_some(lacking)} lack it")
 
 
 def _embed_english(model: VideoCLIP, texts: Sequence[str | None]) -> LabelBank:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.config.model import GlobalPrompts
+from training.config.adapters import GlobalPrompts
 from training.models.attention import self_attention
 
 

@@ -66,8 +66,8 @@ class VideoCLIP(nn.Module):
         self.chinese = chinese
         self.tokenizers = tokenizers
         self.classes: tuple[Label, ...] = ()
-        has_scale = config.is_fine_tuned
-        self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.tau))) if has_scale else None
+        has_scale = config.adapters.learns_temperature
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.scoring.tau))) if has_scale else None
 
     def encode_video(self, frames: UInt8[Tensor, "N T *n H W 3"]) -> Float[Tensor, "N K D"]:
         """Encode clips of upright RGB frames at the model's input size; n local frames stand for each where it has any.
@@ -99,7 +99,7 @@ class VideoCLIP(nn.Module):
             ValueError: the model was built without tokenizers.
         """
         tokens = self._tokenizers.english.encode(
-            labels, template=self.config.template_en, word_set=self.config.word_set
+            labels, template=self.config.template_en, word_set=self.config.scoring.word_set
         )
         return LabelTokens(*(self._tensor(array) for array in (tokens.token_ids, tokens.eot_index, tokens.is_word)))
 
@@ -131,7 +131,8 @@ class VideoCLIP(nn.Module):
     def adopt_temperature(self) -> None:
         """Take tau from the logit scale, where the model has one, into the config by which features are scored."""
         if self.logit_scale is not None:
-            self.config = replace(self.config, tau=math.exp(-self.logit_scale.item()))
+            scoring = replace(self.config.scoring, tau=math.exp(-self.logit_scale.item()))
+            self.config = replace(self.config, scoring=scoring)
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """Iterate over the parameters that the optimizer changes."""

@@ -6,6 +6,7 @@ number of shots. So there are two.
 
 from dataclasses import replace
 
+from training.config.adapters import TemporalEmbeddingConfig
 from training.config.model import Recipe
 from training.recipes.dual_semantic import dual_semantic
 
@@ -13,7 +14,7 @@ from training.recipes.dual_semantic import dual_semantic
 def baseline_frozen() -> Recipe:
     """Train the temporal embedding alone, under frozen towers, otherwise as ``dual_semantic``."""
     recipe = dual_semantic()
-    model = replace(recipe.model, temporal_prompts=None, supervision="english")
+    model = replace(recipe.model, supervision="english", adapters=TemporalEmbeddingConfig())
     return replace(recipe, name="baseline_frozen", model=model)
 
 
@@ -26,6 +27,6 @@ def baseline_image_ft() -> Recipe:
     return replace(
         recipe,
         name="baseline_image_ft",
-        model=replace(recipe.model, tune_image_tower=True),
+        model=replace(recipe.model, adapters=TemporalEmbeddingConfig(tune_image_tower=True)),
         fit=replace(recipe.fit, learning_rate=5e-6),
     )

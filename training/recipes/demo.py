@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from training.config.model import FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.config.adapters import TemporalPromptConfig
+from training.config.fitting import FitConfig
+from training.config.model import ModelConfig, Recipe
 from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 
@@ -15,7 +17,7 @@ def demo() -> Recipe:
     """
     return Recipe(
         name="demo",
-        model=ModelConfig(num_frames=8, temporal_prompts=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
+        model=ModelConfig(num_frames=8, adapters=TemporalPromptConfig(num_global_prompts=4, beta_width=32)),
         fit=FitConfig(
             num_epochs=12,
             num_warmup_epochs=0.5,
@@ -37,6 +39,6 @@ def demo_miniature() -> Recipe:
     return replace(
         recipe,
         name="demo_miniature",
-        model=replace(recipe.model, temporal_prompts=prompts),
+        model=replace(recipe.model, adapters=prompts),
         fit=fit,
     )

@@ -7,7 +7,9 @@ Where the paper is silent, the docstrings say what was decided.
 
 from dataclasses import replace
 
-from training.config.model import AugmentConfig, FitConfig, ModelConfig, Recipe, TemporalPromptConfig
+from training.config.adapters import TemporalPromptConfig
+from training.config.fitting import AugmentConfig, FitConfig
+from training.config.model import ModelConfig, Recipe
 
 PRACTICAL_LEARNING_RATE = 5e-4
 _RAND_AUGMENT = "rand-m7-n4-mstd0.5-inc1"
@@ -81,10 +83,14 @@ def dual_semantic_ssv1_paper() -> Recipe:
 
 
 def _as_published(recipe: Recipe, *, name: str, learning_rate: float) -> Recipe:
-    prompts = TemporalPromptConfig(projection_init="torch_default", zero_init_beta=False)
+    model = replace(
+        recipe.model,
+        scoring=replace(recipe.model.scoring, word_set="bike77"),
+        adapters=TemporalPromptConfig(projection_init="torch_default", zero_init_beta=False),
+    )
     return replace(
         recipe,
         name=name,
-        model=replace(recipe.model, temporal_prompts=prompts, word_set="bike77"),
+        model=model,
         fit=replace(recipe.fit, learning_rate=learning_rate),
     )

@@ -1,6 +1,6 @@
 """What all recipes of the demo world MotionShapes share."""
 
-from training.config.model import AugmentConfig
+from training.config.fitting import AugmentConfig
 
 # Nothing is cropped, mirrored, greyed or recoloured: place, direction and colour are what labels speak of.
 SHAPES_AUGMENT = AugmentConfig(

@@ -9,8 +9,9 @@ ViT-L/14 takes ``side_width=512``, a learning rate of 1e-4 and 30 epochs through
 
 from dataclasses import replace
 
-from training.config.model import CLIP_PREPROCESSING, AugmentConfig, FitConfig, ModelConfig, Recipe, SideNetworkConfig
-from training.config.towers import RELEASED_SME_ALPHA
+from training.config.adapters import RELEASED_SME_ALPHA, SideNetworkConfig
+from training.config.fitting import AugmentConfig, FitConfig
+from training.config.model import CLIP_PREPROCESSING, MEAN_SCORING, ModelConfig, Recipe
 from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 _NUM_SOMETHING_CLASSES, _NUM_KINETICS_CLASSES = 174, 400
@@ -25,15 +26,12 @@ def tds_ssv1() -> Recipe:
     return Recipe(
         name="tds_ssv1",
         model=ModelConfig(
-            method="tds",
-            num_frames=8,
-            temporal_prompts=None,
-            supervision="english",
-            aggregation="mean",
-            renormalise=False,
-            side=SideNetworkConfig(num_classes=_NUM_SOMETHING_CLASSES),
-            sampling_rule="rounded_segments",
             preprocessing=CLIP_PREPROCESSING.model_copy(update={"resize_rule": "exact", "resize_size": (256, 320)}),
+            num_frames=8,
+            sampling_rule="rounded_segments",
+            supervision="english",
+            scoring=MEAN_SCORING,
+            adapters=SideNetworkConfig(num_classes=_NUM_SOMETHING_CLASSES),
         ),
         fit=FitConfig(
             num_epochs=40,
@@ -73,9 +71,9 @@ def tds_k400() -> Recipe:
     recipe = tds_ssv2()
     model = replace(
         recipe.model,
-        side=SideNetworkConfig(num_classes=_NUM_KINETICS_CLASSES),
-        sampling_rule="segment_starts",
         preprocessing=CLIP_PREPROCESSING,
+        sampling_rule="segment_starts",
+        adapters=SideNetworkConfig(num_classes=_NUM_KINETICS_CLASSES),
     )
     augment = AugmentConfig(flip_probability=0.5, grayscale_probability=0.2)
     return replace(recipe, name="tds_k400", model=model, augment=augment)
@@ -98,9 +96,9 @@ def tds_shapes() -> Recipe:
         name="tds_shapes",
         model=replace(
             recipe.model,
-            side=SideNetworkConfig(side_width=64),
-            sampling_rule="segment_centres",
             preprocessing=CLIP_PREPROCESSING,
+            sampling_rule="segment_centres",
+            adapters=SideNetworkConfig(side_width=64),
         ),
         fit=replace(
             recipe.fit,
@@ -120,5 +118,7 @@ def tds_shapes() -> Recipe:
 
 
 def _as_released(recipe: Recipe) -> Recipe:
-    side = replace(recipe.model.side or SideNetworkConfig(), sme_alpha=RELEASED_SME_ALPHA)
-    return replace(recipe, name=f"{recipe.name}_released", model=replace(recipe.model, side=side))
+    adapters = recipe.model.adapters
+    assert isinstance(adapters, SideNetworkConfig)
+    adapters = replace(adapters, sme_alpha=RELEASED_SME_ALPHA)
+    return replace(recipe, name=f"{recipe.name}_released", model=replace(recipe.model, adapters=adapters))

@@ -8,7 +8,9 @@ into memory. Decided: pictures are normalised as the backbone's were, and the co
 
 from dataclasses import replace
 
-from training.config.model import AugmentConfig, FitConfig, ModelConfig, Recipe, VLPromptConfig
+from training.config.adapters import DeepPromptConfig, FineTuningConfig
+from training.config.fitting import AugmentConfig, FitConfig
+from training.config.model import MEAN_SCORING, ModelConfig, Recipe
 from training.recipes.motion_shapes import SHAPES_AUGMENT
 
 TEMPLATE = "a photo of a {}."
@@ -21,13 +23,11 @@ def vificlip_k400() -> Recipe:
     return Recipe(
         name="vificlip_k400",
         model=ModelConfig(
-            method="vificlip",
             num_frames=32,
-            temporal_prompts=None,
             supervision="english",
-            aggregation="mean",
-            renormalise=False,
             template_en=TEMPLATE,
+            scoring=MEAN_SCORING,
+            adapters=FineTuningConfig(),
         ),
         fit=FitConfig(
             num_epochs=10,
@@ -93,7 +93,7 @@ def vl_prompting_base_to_novel() -> Recipe:
     return _prompted(
         vificlip_base_to_novel(),
         name="vl_prompting_base_to_novel",
-        prompts=VLPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9),
+        prompts=DeepPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9),
         learning_rate=4e-2,
     )
 
@@ -103,7 +103,7 @@ def vl_prompting_few_shot() -> Recipe:
     return _prompted(
         vificlip_few_shot(),
         name="vl_prompting_few_shot",
-        prompts=VLPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
+        prompts=DeepPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
         learning_rate=8e-3,
     )
 
@@ -140,11 +140,11 @@ def vl_prompting_shapes() -> Recipe:
     return _prompted(
         vificlip_shapes(),
         name="vl_prompting_shapes",
-        prompts=VLPromptConfig(num_vision_tokens=8, num_text_tokens=8, depth=2),
+        prompts=DeepPromptConfig(num_vision_tokens=8, num_text_tokens=8, depth=2),
         learning_rate=1e-2,
     )
 
 
-def _prompted(recipe: Recipe, *, name: str, prompts: VLPromptConfig, learning_rate: float) -> Recipe:
-    model = replace(recipe.model, method="vl_prompting", vl_prompts=prompts, template_en=PROMPTED_TEMPLATE)
+def _prompted(recipe: Recipe, *, name: str, prompts: DeepPromptConfig, learning_rate: float) -> Recipe:
+    model = replace(recipe.model, template_en=PROMPTED_TEMPLATE, adapters=prompts)
     return replace(recipe, name=name, model=model, fit=replace(recipe.fit, learning_rate=learning_rate))

@@ -48,8 +48,8 @@ class Backbone:
         Raises:
             RunError: the config has prompts that the towers are too small for, or that need bridged towers.
         """
-        own, prompts = self.config, config.vl_prompts
-        if prompts is not None and not (own.bridged or prompts.allow_unbridged):
+        own = self.config
+        if config.adapters.needs_bridged and not own.bridged:
             raise RunError(
                 "these towers were never fine-tuned on videos, and prompts are to be learned on towers that were; run "
                 "`duoact-train fit vl_bridge --data DATA --backbone BACKBONE --out BRIDGE` and give --backbone BRIDGE, "

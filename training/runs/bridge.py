@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 from torch import Tensor
 
+from training.config.adapters import FineTuningConfig
 from training.errors import RunError
 from training.files.texts import render_json, write_text
 from training.models.video_clip import Tokenizers
@@ -39,11 +40,10 @@ def read_towers(source: Path) -> Backbone:
     if not is_run(source):
         return read_backbone(source)
     run = open_run(source)
-    method = run.recipe.model.method
-    if method != "vificlip":
+    if not isinstance(run.recipe.model.adapters, FineTuningConfig):
         raise RunError(
-            f"{source} is a run of {method}, but only one of vificlip has towers to go on from; give its "
-            f"{BACKBONE_NAME} folder for the towers it started from"
+            f"{source} is a run of {run.recipe.model.method}, but only one of vificlip has towers to go on "
+            f"from; give its {BACKBONE_NAME} folder for the towers it started from"
         )
     model, own = run.load_model(), run.read_backbone()
     clip: dict[str, Tensor] = {f"visual.{name}": tensor for name, tensor in model.video.visual.state_dict().items()}

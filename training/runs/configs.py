@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from training.config.model import BackboneConfig, Recipe
 from training.errors import RunError
 from training.files.texts import render_json
+from training.runs.earlier import upgrade_recipe
 
 CONFIG_NAME = "config.json"
 Config = TypeVar("Config")
@@ -29,7 +30,7 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
     """Read a config that ``render_config`` wrote.
 
     It may lack keys that were added after it was written, in a recipe any, in a backbone ``bridged``: their defaults
-    are what was so before.
+    are what was so before. A recipe that an earlier version wrote is read as well, see ``earlier``.
 
     Raises:
         RunError: the file is missing, or a key is missing, unknown or has an impossible value.
@@ -41,6 +42,8 @@ def read_config(path: Path, *, kind: type[Config]) -> Config:
         values = json.loads(path.read_text(encoding="utf-8"))
         if kind is BackboneConfig:
             values = {"bridged": False, **values}
+        if kind is Recipe:
+            values = upgrade_recipe(values)
         config = TypeAdapter(kind).validate_python(values)
     except (ValidationError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error

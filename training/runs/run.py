@@ -79,10 +79,9 @@ class Run:
         Raises:
             RunError: the table is missing or broken, or has another number of classes.
         """
-        side = self.recipe.model.side
-        if side is None or not self.recipe.model.is_closed:
+        if not self.recipe.model.is_closed:
             return ()
-        path, num_classes = self.directory / CLASSES_NAME, side.require_num_classes()
+        path, num_classes = self.directory / CLASSES_NAME, self.recipe.model.adapters.num_classes
         try:
             classes = read_label_file(path)
         except (OSError, LabelError) as error:
@@ -127,8 +126,8 @@ def open_run(directory: Path) -> Run:
     return Run(directory, read_config(directory / CONFIG_NAME, kind=Recipe))
 
 
-def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
-    """Check that a run was started with this recipe on this data.
+def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> Run:
+    """Open a run, and check that it was started with this recipe on this data.
 
     Raises:
         RunError: the folder holds no run, or one with another recipe or other data; every field that differs is named.
@@ -143,6 +142,7 @@ def check_resumable(run_dir: Path, *, recipe: Recipe, data: VideoData) -> None:
         )
     if run.data["digest"] != data.digest:
         raise RunError(f"{run_dir} was started on other data (digest {run.data['digest']}, not {data.digest})")
+    return run
 
 
 def load_model(directory: Path) -> VideoCLIP:

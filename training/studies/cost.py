@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, assert_never
 
 import torch
 from accelerate import Accelerator
@@ -21,9 +22,18 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 
-from training.config.model import ModelConfig, Recipe, VLPromptConfig
+from training.config.adapters import (
+    Adapters,
+    DeepPromptConfig,
+    FineTuningConfig,
+    NoAdapters,
+    SideNetworkConfig,
+    TemporalEmbeddingConfig,
+    TemporalPromptConfig,
+)
+from training.config.model import ModelConfig, Recipe
 from training.data.loader import ClipBatch
-from training.errors import RunError
+from training.errors import RunError, SettingError
 from training.fitting.step import Optimisation
 from training.fitting.texts import TextBank, Texts, trains_texts
 from training.models.builders import build_model
@@ -77,38 +87,48 @@ def list_parts(model: ModelConfig) -> dict[str, Part]:
     either, and the prompts that take their place. A side network is compared with other methods on the same towers, and
     with itself where it does not spare gradients the way through the tower, whose weights stay as they are.
     """
-    if model.side is not None:
-        full = _on_towers_of(model, method="vificlip")
-        return {
-            "side network": Part(model),
-            REFERENCE: Part(full),
-            "image tower": Part(replace(full, mode="image")),
-            "dual semantics": Part(_on_towers_of(model, method="dual_semantic")),
-            "side network, gradients through the tower": Part(model, opens_tower=True),
-            "Side4Video": Part(replace(model, side=replace(model.side, variant="side4video"))),
-        }
-    if model.is_fine_tuned:
-        return {
-            REFERENCE: Part(replace(model, mode="full")),
-            "image tower": Part(replace(model, mode="image")),
-            "text tower": Part(replace(model, mode="text")),
-            "prompts": Part(replace(model, mode="full", method="vl_prompting", vl_prompts=VLPromptConfig())),
-        }
-    prompts = model.temporal_prompts
-    return {
-        "adapters": Part(replace(model, tune_image_tower=False)),
-        REFERENCE: Part(replace(model, tune_image_tower=True)),
-        "adapters without beta": Part(
-            replace(model, tune_image_tower=False, temporal_prompts=prompts and replace(prompts, beta="none"))
-        ),
-    }
+    own = partial(_with_adapters, model)
+    match model.adapters:
+        case SideNetworkConfig() as side:
+            tuned = _on_towers_of(model, method="vificlip")
+            return {
+                "side network": Part(model),
+                REFERENCE: Part(tuned),
+                "image tower": _with_adapters(tuned, FineTuningConfig(mode="image")),
+                "dual semantics": Part(_on_towers_of(model, method="dual_semantic")),
+                "side network, gradients through the tower": Part(model, opens_tower=True),
+                "Side4Video": own(replace(side, variant="side4video")),
+            }
+        case FineTuningConfig() | DeepPromptConfig():
+            fusion = model.adapters.fusion
+            return {
+                REFERENCE: own(FineTuningConfig(fusion=fusion)),
+                "image tower": own(FineTuningConfig(fusion=fusion, mode="image")),
+                "text tower": own(FineTuningConfig(fusion=fusion, mode="text")),
+                "prompts": own(DeepPromptConfig(fusion=fusion)),
+            }
+        case TemporalPromptConfig() as prompts:
+            return {
+                "adapters": own(replace(prompts, tune_image_tower=False)),
+                REFERENCE: own(replace(prompts, tune_image_tower=True)),
+                "adapters without beta": own(replace(prompts, tune_image_tower=False, beta="none")),
+            }
+        case TemporalEmbeddingConfig() as embedding:
+            return {
+                "adapters": own(replace(embedding, tune_image_tower=False)),
+                REFERENCE: own(replace(embedding, tune_image_tower=True)),
+            }
+        case NoAdapters():
+            raise SettingError("CLIP as it is trains nothing, so there is no cost to measure; choose another recipe")
+        case unknown:
+            assert_never(unknown)
 
 
 def count_labels(model: ModelConfig) -> int:
     """Return how many labels a measurement has: those of a side network's classes, or of a common data set."""
-    if model.side is None:
+    if not isinstance(model.adapters, SideNetworkConfig):
         return _NUM_LABELS
-    return model.side.num_classes or _NUM_CLASSES
+    return model.adapters.num_classes or _NUM_CLASSES
 
 
 def compare_costs(recipe: Recipe, *, num_steps: int) -> dict[str, Any]:
@@ -215,6 +235,10 @@ def _report(cost: Cost, *, reference: Cost) -> dict[str, Any]:
     }
 
 
+def _with_adapters(model: ModelConfig, adapters: Adapters) -> Part:
+    return Part(replace(model, adapters=adapters))
+
+
 def _on_towers_of(model: ModelConfig, *, method: str) -> ModelConfig:
     """Take another method's config on the same towers and clips."""
     return replace(
@@ -235,8 +259,8 @@ def _draw_texts(model: VideoCLIP, *, num_labels: int) -> Texts:
         return functional.normalize(torch.randn(*shape, projection.shape[1], device=projection.device), dim=-1)
 
     if trains_texts(model):
-        prompts, vocab_size = model.config.vl_prompts, model.english.token_embedding.num_embeddings
-        length = len(model.english.positional_embedding) - (prompts.num_text_tokens if prompts else 0)
+        vocab_size = model.english.token_embedding.num_embeddings
+        length = len(model.english.positional_embedding) - model.config.adapters.num_text_tokens
         token_ids = torch.randint(vocab_size, (num_labels, length), device=projection.device)
         return LabelTokens(token_ids, torch.full_like(token_ids[:, 0], length - 1), torch.ones_like(token_ids).bool())
     words = draw(num_labels, _NUM_WORDS)
@@ -246,8 +270,7 @@ def _draw_texts(model: VideoCLIP, *, num_labels: int) -> Texts:
 
 def _draw_clips(model: ModelConfig, *, num_clips: int, num_labels: int) -> ClipBatch:
     size = model.preprocessing.input_size
-    windows = (model.num_frames,) if model.num_local_frames == 1 else (model.num_frames, model.num_local_frames)
-    frames = torch.randint(0, 256, (num_clips, *windows, size, size, 3), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (num_clips, *model.clip_shape, size, size, 3), dtype=torch.uint8)
     return ClipBatch(frames, torch.randint(0, num_labels, (num_clips,)))
 
 

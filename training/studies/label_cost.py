@@ -22,6 +22,7 @@ from service.contract.labels import Label
 from service.contract.layout import tokenizer_file
 from service.contract.manifest import Bundle, open_bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from service.contract.wording import list_some
 from training.errors import SettingError
 from training.runs.environment import describe_environment
 
@@ -32,8 +33,8 @@ BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelCost:
-    """One language in one way: ``cold_seconds`` are the first pass over all labels, the others repeat it.
+class TowerCost:
+    """One text tower in one way: ``cold_seconds`` are the first pass over all labels, the others repeat it.
 
     ``cpu_seconds`` of the repeated passes add up all threads; other programs disturb them less. ``num_positions``
     counts the tokens that the tower sees, padding included.
@@ -61,7 +62,7 @@ class LabelCostReport:
     batch_size: int
     num_threads: int
     hardware: str
-    costs: tuple[LabelCost, ...]
+    costs: tuple[TowerCost, ...]
     ratios: dict[str, float]
     max_difference: float
 
@@ -84,8 +85,8 @@ def measure_label_cost(
     bundle = open_bundle(bundle_dir)
     if bundle.manifest.chinese is None:
         raise SettingError(f"{bundle.manifest.name} has no Chinese tower; give a bundle with two text towers")
-    if lacking := [str(label) for label in labels if label.en is None or label.zh is None]:
-        raise SettingError(f"labels {', '.join(lacking[:5])} lack a language; give labels in both")
+    if lacking := [label for label in labels if label.en is None or label.zh is None]:
+        raise SettingError(f"labels {list_some(lacking)} lack a language; give labels in both")
     texts = {"en": [str(label.en) for label in labels], "zh": [str(label.zh) for label in labels]}
     measured = [
         _measure_language(
@@ -106,9 +107,9 @@ def measure_label_cost(
     )
 
 
-def compare_costs(costs: Sequence[LabelCost]) -> dict[str, float]:
+def compare_costs(costs: Sequence[TowerCost]) -> dict[str, float]:
     """Divide what padded rows take by what dynamic ones take, all languages together."""
-    figures: Mapping[str, Callable[[LabelCost], float]] = {
+    figures: Mapping[str, Callable[[TowerCost], float]] = {
         "cold": lambda cost: cost.cold_seconds,
         "warm": lambda cost: median(cost.warm_seconds),
         "warm_cpu": lambda cost: median(cost.cpu_seconds),
@@ -138,7 +139,7 @@ def render_label_cost(report: LabelCostReport) -> Table:
 
 def _measure_language(
     bundle: Bundle, language: str, texts: Sequence[str], *, num_repeats: int, batch_size: int, num_threads: int
-) -> tuple[list[LabelCost], float]:
+) -> tuple[list[TowerCost], float]:
     """Measure one tower both ways; also returns how far the embeddings are apart."""
     path = bundle.directory / f"text_encoder_{language}" / "1" / "model.onnx"
     batches = {way: list(_tokenize(bundle, language, texts, way, batch_size=batch_size)) for way in LENGTHS}
@@ -153,7 +154,7 @@ def _measure_language(
         starts[way] = compiled - started, time.perf_counter() - compiled
     passes = _repeat(lambda way: _embed(graphs[way], batches[way]), num_repeats=num_repeats)
     costs = [
-        LabelCost(
+        TowerCost(
             language=language,
             lengths=way,
             num_texts=len(texts),

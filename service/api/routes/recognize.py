@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.dependencies import Gateway, GatewayDep
 from service.api.disconnect import until_disconnect
-from service.api.fields import read_question
-from service.api.schemas import RECOGNIZE_FORM, Answer, Problem, render_answer, render_json
+from service.api.fields import read_request
+from service.api.form import describe_form
+from service.api.schemas import Answer, Problem, render_answer, render_json
 from service.api.uploads import Form, read_form
-from service.contract.errors import MalformedRequestError
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import Recognition
 
@@ -19,7 +19,7 @@ _PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504, 507)
     "/recognize",
     response_model=Answer,
     responses={status: {"model": Problem} for status in _PROBLEMS},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": RECOGNIZE_FORM}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": describe_form()}}}},
 )
 async def recognize(request: Request, gateway: GatewayDep) -> Response:
     """Rank labels for a video, in English, in Chinese, or in both; or the classes of a closed vocabulary."""
@@ -42,20 +42,18 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
 
 async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwatch: Stopwatch) -> Recognition:
     with stopwatch.stage("upload"):
-        asked = read_question(
-            form.fields,
+        asked = read_request(
+            form,
             label_sets=gateway.answering.label_sets,
             limits=gateway.limits.fields,
             default_labels=gateway.answering.recognizer.classes,
         )
-    if form.video is None:
-        raise MalformedRequestError("no video was given; send one as the file 'video', with curl as -F video=@clip.mp4")
     deadline = deadline.lowered_to(asked.deadline_seconds)
     with stopwatch.stage("queue"):
         slot = await gateway.admission.take_slot(deadline=deadline)
     with slot:
         recognition = await gateway.answering.recognizer.recognize(
-            form.video, asked.question, deadline=deadline, stopwatch=stopwatch
+            asked.video, asked.question, deadline=deadline, stopwatch=stopwatch
         )
     cache = recognition.cache
     gateway.metrics.count_cache(video_hit=cache.video_hit, label_hits=cache.label_hits, label_misses=cache.label_misses)

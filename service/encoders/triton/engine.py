@@ -89,6 +89,10 @@ class TritonGraph:
             self._record(error)
             raise translate_failure(error, call=call) from error
 
+    async def replay(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Run the graph once; the server's queue has one order for all."""
+        return await self.run(inputs)
+
     async def check(self) -> None:
         """Compare the server's model with the bundle's graph.
 

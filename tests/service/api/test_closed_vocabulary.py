@@ -115,7 +115,7 @@ async def test_what_a_classifier_cannot_answer_is_refused_before_it_costs_anythi
     problem = response.json()
     assert (response.status_code, problem["type"]) == (422, f"urn:duoact:problem:{kind}")
     assert problem["detail"] == detail
-    assert engine.reader.paths == []
+    assert engine.reader.names == []
 
 
 @pytest.mark.parametrize("num_logits", [2, 4])

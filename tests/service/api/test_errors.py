@@ -13,8 +13,11 @@ from service.contract.errors import (
     DeadlineExceededError,
     DecoderUnavailableError,
     DuoActError,
+    EncoderSilentError,
     EncoderUnavailableError,
     QueueFullError,
+    StorageFullError,
+    StorageUnavailableError,
     UndecodableVideoError,
     UnsupportedVideoError,
     VideoTooLargeError,
@@ -68,6 +71,9 @@ def test_error_class_of_the_future_takes_the_row_of_its_base() -> None:
         (BundleError("altered"), 503, "bundle", None),
         (EncoderUnavailableError("away"), 503, "encoder-unavailable", None),
         (DecoderUnavailableError("away"), 503, "decoder-unavailable", None),
+        (EncoderSilentError("no answer"), 503, "encoder-unavailable", None),
+        (StorageUnavailableError("gone"), 503, "storage-unavailable", None),
+        (StorageFullError("full"), 507, "storage-full", None),
         (QueueFullError("full", 2.5), 429, "queue-full", None),
     ],
 )
@@ -78,7 +84,7 @@ async def test_error_from_below_becomes_its_row(
         response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS})
     check_problem(response, status=status, problem=problem, detail=str(error))
     assert response.json().get("field") == field
-    assert ("retry-after" in response.headers) == (status in (429, 503))
+    assert ("retry-after" in response.headers) == (status in (429, 503, 507))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,7 @@ async def test_error_from_below_becomes_its_row(
         ({"label_set": "nope"}, 404, "not-found", "label set 'nope' is not stored here; known are:"),
         ({"labels": LABELS, "label_set": "shapes"}, 400, "malformed-request", "both 'labels' and 'label_set'"),
         ({"labels": LABELS, "top_k": "0"}, 422, "impossible-request", "top_k is 0"),
+        ({"labels": LABELS, "top_k": "10001"}, 422, "impossible-request", "it must be between 1 and 10000"),
         ({"labels": LABELS, "top_k": "ten"}, 400, "malformed-request", "top_k is 'ten'"),
         ({"labels": LABELS, "top_k": "9" * 5000}, 400, "malformed-request", "give a whole number"),
         ({"labels": LABELS, "lambda": "1.5"}, 422, "languages", "lambda is 1.5"),
@@ -111,8 +118,13 @@ async def test_error_from_below_becomes_its_row(
         ({"labels": LABELS, "lambda": "nan"}, 422, "languages", "lambda is nan"),
         ({"labels": LABELS, "lambda": "half"}, 400, "malformed-request", "lambda is 'half'"),
         ({"labels": LABELS, "views": "9"}, 422, "impossible-request", "views is '9'"),
-        ({"labels": LABELS, "template": "no place"}, 422, "impossible-request", "template is 'no place'"),
-        ({"labels": LABELS, "template": "{}\n"}, 422, "impossible-request", "no control characters"),
+        (
+            {"labels": LABELS, "template": "no place"},
+            422,
+            "impossible-request",
+            "template is 'no place'",
+        ),
+        ({"labels": LABELS, "template": "{}\n"}, 422, "impossible-request", "must hold no control characters"),
         ({"labels": LABELS, "template": "a" * 300}, 422, "impossible-request", "template has 300 characters"),
         ({"labels": LABELS, "strict": "maybe"}, 400, "malformed-request", "strict is 'maybe'"),
         ({"labels": '["flying"]', "strict": "1"}, 422, "languages", "no Chinese text for 'flying'"),
@@ -127,7 +139,7 @@ async def test_bad_field_is_named_with_its_value(
 ) -> None:
     response = await service.client.post("/recognize", files=[VIDEO], data=data)
     check_problem(response, status=status, problem=problem, detail=detail)
-    assert service.engine.reader.paths == []
+    assert service.engine.reader.names == []
 
 
 async def test_text_that_is_not_utf8_is_refused(service: Service) -> None:
@@ -238,3 +250,9 @@ async def test_wrong_encoder_answers_nobody(run_service: RunService) -> None:
     async with run_service(FakeEngine(check_error=EncoderUnavailableError("wrong by 0.3"))) as service:
         response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS})
     check_problem(response, status=503, problem="encoder-unavailable", detail="encoder: wrong by 0.3")
+
+
+async def test_too_many_labels_are_said_before_a_rank_that_they_cannot_have(run_service: RunService) -> None:
+    async with run_service(max_labels=1) as service:
+        response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS})
+    check_problem(response, status=422, problem="labels", detail="2 labels were given; at most 1 are allowed")

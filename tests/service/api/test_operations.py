@@ -21,6 +21,7 @@ async def test_service_lives_and_is_ready(service: Service) -> None:
 async def test_readiness_says_what_is_missing(run_service: RunService) -> None:
     async with run_service(FakeEngine(check_error=EncoderUnavailableError("wrong"))) as service:
         service.engine.reader.alive = False
+        await service.app.state.gateway.readiness.replay()
         service.app.state.gateway.readiness.draining = True
         response = await service.client.get("/readyz")
     missing = ["encoder: wrong", "decoding: no worker takes videos", "shutting down"]
@@ -39,11 +40,23 @@ async def test_canary_that_recovers_makes_the_service_ready_again(run_service: R
     assert engine.is_closed
 
 
-async def test_broken_decode_pool_is_replaced(run_service: RunService) -> None:
+async def test_decoding_that_comes_back_makes_the_service_ready_again(run_service: RunService) -> None:
     async with run_service(canary_period_seconds=0.02) as service:
         service.engine.reader.alive = False
         await asyncio.sleep(0.1)
+        ready = await service.client.get("/readyz")
+        assert (ready.status_code, ready.json()["missing"]) == (503, ["decoding: no worker takes videos"])
+        service.engine.reader.alive = True
+        await asyncio.sleep(0.1)
         assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_service_that_watches_itself_no_longer_is_dead(run_service: RunService) -> None:
+    async with run_service(canary_period_seconds=0.02) as service:
+        await service.app.state.gateway.readiness.close()
+        response = await service.client.get("/healthz")
+    dead = {"status": "dead", "missing": ["the watcher of readiness has ended"]}
+    assert (response.status_code, response.json()) == (503, dead)
 
 
 async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:

@@ -151,7 +151,7 @@ async def test_second_question_about_a_video_is_answered_from_the_caches(service
     assert second["cache"] == {"video": "hit", "labels": {"hits": 6, "misses": 0}}
     assert second["predictions"] == first["predictions"]
     assert second["frames"] == first["frames"]
-    assert (service.engine.video.num_calls, len(service.engine.reader.paths)) == (1, 1)
+    assert (service.engine.video.num_calls, len(service.engine.reader.names)) == (1, 1)
     assert "decode" not in second["timings_ms"]
 
 
@@ -245,10 +245,10 @@ async def test_service_without_a_place_on_disk_forgets_with_its_end(run_service:
             assert (await answer_of(service))["cache"]["labels"] == {"hits": 2, "misses": 4}
 
 
-async def test_spool_file_is_private_nameless_and_gone_afterwards(service: Service) -> None:
+async def test_upload_never_has_a_name(service: Service) -> None:
     files = {"video": ("../../etc/x.mp4", b"pixels", "video/mp4")}
     response = await service.client.post("/recognize", files=files, data={"label_set": "shapes", "lambda": "1"})
-    [path] = service.engine.reader.paths
+    [name] = service.engine.reader.names
     assert response.status_code == 200
-    assert "x.mp4" not in str(path)
-    assert not path.exists()
+    assert "x.mp4" not in name
+    assert name.endswith(" (deleted)")

@@ -2,14 +2,19 @@
 
 import asyncio
 import hashlib
+import os
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from service.api.uploads import Form, FormLimits, open_spool, read_form
+from service.api.spool import Spool
+from service.api.uploads import Form, FormLimits, read_form
 from service.contract.errors import LabelError, MalformedRequestError, VideoTooLargeError
 
 LIMITS = FormLimits(video_bytes=3 << 20, field_bytes=100, num_labels=3)
+SPOOL = Spool(Path(tempfile.gettempdir()), max_bytes=1 << 30)
 HEADERS = {"content-type": "multipart/form-data; boundary=edge"}
 
 
@@ -27,9 +32,9 @@ async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 async def read(*chunks: bytes, headers: dict[str, str] = HEADERS) -> tuple[Form, bytes | None]:
-    with open_spool() as spool:
-        form = await read_form(stream(*chunks), spool=spool, headers=headers, limits=LIMITS)
-        return form, None if form.video is None else form.video.path.read_bytes()
+    with SPOOL.open() as file:
+        form = await read_form(stream(*chunks), file=file, headers=headers, limits=LIMITS)
+        return form, None if form.video is None else os.pread(form.video.descriptor, LIMITS.video_bytes, 0)
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1 << 16])
@@ -70,8 +75,8 @@ async def test_endless_body_costs_no_more_than_the_limit() -> None:
             yield bytes(1 << 18)
             await asyncio.sleep(0)
 
-    with open_spool() as spool, pytest.raises(VideoTooLargeError, match="at most 3145728 bytes of video"):
-        await read_form(endless(), spool=spool, headers=HEADERS, limits=LIMITS)
+    with SPOOL.open() as file, pytest.raises(VideoTooLargeError, match="at most 3145728 bytes of video"):
+        await read_form(endless(), file=file, headers=HEADERS, limits=LIMITS)
     assert num_chunks == 13
 
 
@@ -81,8 +86,8 @@ async def test_announced_length_beyond_the_limit_is_refused_before_reading() -> 
         yield b""
 
     headers = {**HEADERS, "content-length": "999999999"}
-    with open_spool() as spool, pytest.raises(VideoTooLargeError, match="the body has 999999999 bytes"):
-        await read_form(unread(), spool=spool, headers=headers, limits=LIMITS)
+    with SPOOL.open() as file, pytest.raises(VideoTooLargeError, match="the body has 999999999 bytes"):
+        await read_form(unread(), file=file, headers=headers, limits=LIMITS)
 
 
 @pytest.mark.parametrize(

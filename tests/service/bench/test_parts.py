@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bench.memory import PeakMemory, read_peak_memory
+from service.bench.memory import PeakMemory, read_service_memory
 from service.bench.plan import BenchError
 from service.bench.report import check_writable, write_report
 from service.bench.spread import Spread
@@ -27,12 +27,12 @@ def test_single_time_is_every_percentile() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
 def test_peak_memory_counts_processes_below_this_one() -> None:
-    before = read_peak_memory()
+    before = read_service_memory()
     hold = "import sys; x = bytearray(50_000_000); print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        during = read_peak_memory()
+        during = read_service_memory()
         child.communicate()
     assert before is not None
     assert during is not None
@@ -54,11 +54,11 @@ def test_children_of_children_count_and_those_that_ended_or_belong_to_others_do_
     write_process(tmp_path / "4000003", parent=own, peak="")
     write_process(tmp_path / "4000004", parent=1, peak="VmHWM:\t  900 kB\n")
     (tmp_path / "4000005").mkdir()
-    assert read_peak_memory(tmp_path) == PeakMemory(service_bytes=30 * 1024, decoding_bytes=12 * 1024)
+    assert read_service_memory(tmp_path) == PeakMemory(service_bytes=30 * 1024, decoding_bytes=12 * 1024)
 
 
 def test_memory_is_unknown_where_the_system_does_not_tell(tmp_path: Path) -> None:
-    assert read_peak_memory(tmp_path) is None
+    assert read_service_memory(tmp_path) is None
 
 
 def test_test_video_is_ten_seconds_that_never_change(tmp_path: Path) -> None:

@@ -33,9 +33,14 @@ class AnsweringGraph:
         self._outputs = outputs
 
     async def run(
-        self, inputs: Mapping[str, np.ndarray], *, limit: TimeLimit | None = None
+        self,
+        inputs: Mapping[str, np.ndarray],  # noqa: ARG002
+        *,
+        limit: TimeLimit | None = None,  # noqa: ARG002
     ) -> Mapping[str, np.ndarray]:
-        assert limit is None
+        pytest.fail("the canary waits behind others")
+
+    async def replay(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         assert set(inputs) == {"frames"}
         return self._outputs
 

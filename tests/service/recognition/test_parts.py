@@ -1,4 +1,4 @@
-"""The small parts of the use case: deadline, stopwatch, caches, predictions, thumbnails, label sets, readiness."""
+"""The small parts of the use case: deadline, stopwatch, caches, predictions, thumbnails, label sets."""
 
 import asyncio
 import base64
@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from service.contract.decode import VideoInfo
-from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, NotFoundError, QueueFullError
+from service.contract.errors import DeadlineExceededError, NotFoundError
 from service.contract.labels import Label, LabelTable
 from service.contract.scoring import Scores
 from service.contract.views import ViewPlan
 from service.labels.sets import LabelSets
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import predict
-from service.recognition.readiness import Readiness
 from service.recognition.thumbnails import render_thumbnails
 from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey
 
@@ -151,76 +150,3 @@ def test_bundle_hides_a_builtin_set_of_the_same_name_and_translates_first() -> N
 def test_unknown_label_set_names_the_others() -> None:
     with pytest.raises(NotFoundError, match="label set 'z' is not stored here; known are: none"):
         LabelSets(bundle={}, builtin={}).find("z")
-
-
-class Canary:
-    """A canary whose state a test sets."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.delay_seconds = 0.0
-        self.now = 0.0
-
-    async def check(self) -> None:
-        await asyncio.sleep(self.delay_seconds)
-        if self.error is not None:
-            raise self.error
-
-    def readiness(self, *, period_seconds: float = 10.0) -> Readiness:
-        return Readiness(
-            self.check,
-            pool_alive=lambda: True,
-            restart_pool=lambda: None,
-            period_seconds=period_seconds,
-            clock=lambda: self.now,
-        )
-
-
-async def test_service_is_not_ready_before_the_first_replay() -> None:
-    readiness = Canary().readiness()
-    assert readiness.missing() == ("encoder: the canary has not been replayed yet",)
-    await readiness.replay()
-    assert readiness.missing() == ()
-    readiness.require_encoder()
-
-
-async def test_old_success_is_no_success() -> None:
-    canary = Canary()
-    readiness = canary.readiness()
-    await readiness.replay()
-    canary.now = 31.0
-    with pytest.raises(EncoderUnavailableError, match="the canary last succeeded 31 s ago; try again later"):
-        readiness.require_encoder()
-
-
-async def test_busy_encoder_stays_ready() -> None:
-    canary = Canary()
-    readiness = canary.readiness()
-    await readiness.replay()
-    canary.error = QueueFullError("full", 1.0)
-    await readiness.replay()
-    assert readiness.missing() == ()
-
-
-async def test_doubt_brings_the_next_replay_forward_and_return_is_noticed_soon() -> None:
-    canary = Canary()
-    readiness = canary.readiness(period_seconds=60.0)
-    await readiness.replay()
-    watching = asyncio.create_task(readiness.watch())
-    canary.error = EncoderUnavailableError("away")
-    readiness.doubt()
-    async with asyncio.timeout(5):
-        while readiness.missing() != ("encoder: away",):
-            await asyncio.sleep(0.01)
-        canary.error = None
-        while readiness.missing():
-            await asyncio.sleep(0.01)
-    watching.cancel()
-
-
-async def test_hanging_encoder_is_not_ready() -> None:
-    canary = Canary()
-    canary.delay_seconds = 9
-    readiness = canary.readiness(period_seconds=0.02)
-    await readiness.replay()
-    assert readiness.missing() == ("encoder: no answer within 0.02 s",)

@@ -68,7 +68,7 @@ def test_info_prints_a_table() -> None:
     [
         (["info", "tsm"], "method is 'tsm'; known are dual_semantic, vanilla"),
         (["info", "vanilla", "--backbone", "RN50"], "architecture is 'RN50', but only open_clip's ViT CLIPs"),
-        (["info", "vanilla", "--frames", "0"], "num_frames is 0; a clip has at least one frame"),
+        (["info", "vanilla", "--frames", "0"], "num_frames is 0; a clip of method 'vanilla' has at least 1 of them"),
         (["info", "dual_semantic", "--set", "colour=red"], "--set does not know colour; allowed are aggregation, beta"),
         (["fit", "deom", "--data", "x", "--out", "y"], "recipe is 'deom'; known are demo"),
         (["fit", "demo", "--data", "x", "--out", "y"], "x lacks labels.csv and annotations.csv"),

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from service.contract.manifest import Sampling
-from tests.training.fine_tuned import FINE_TUNED, PROMPTED, VL_PROMPTS
+from tests.training.fine_tuned import FINE_TUNED, PROMPTED, fine_tuned, prompted
 from tests.training.side import side_config
 from tests.training.tiny import CHINESE, CLIP, MODEL, PROMPTS, RECIPE
-from training.config.model import FitConfig, ModelConfig
+from training.config.adapters import NoAdapters
+from training.config.fitting import FitConfig
+from training.config.model import ModelConfig, ScoringConfig
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_sampling_follows_the_config() -> None:
 
 
 def test_clip_has_frames() -> None:
-    with pytest.raises(ValueError, match="num_frames is 0; a clip has at least one frame"):
+    with pytest.raises(ValueError, match="num_frames is 0; a clip of method 'dual_semantic' has at least 1 of them"):
         replace(MODEL, num_frames=0)
 
 
@@ -64,35 +66,37 @@ def test_beta_without_residual_does_not_start_at_zero() -> None:
 @pytest.mark.parametrize(
     ("config", "changes", "message"),
     [
-        (MODEL, {"fusion": "image"}, "method is 'dual_semantic' and fusion is 'image'; only vificlip and vl_prompting"),
-        (MODEL, {"mode": "text"}, "method is 'dual_semantic' and mode is 'text'; only vificlip has modes"),
-        (PROMPTED, {"mode": "text"}, "method is 'vl_prompting' and mode is 'text'; only vificlip has modes"),
-        (PROMPTED, {"vl_prompts": None}, "method is 'vl_prompting' and vl_prompts is None; vl_prompting has prompts"),
-        (FINE_TUNED, {"vl_prompts": VL_PROMPTS}, r"method is 'vificlip' and vl_prompts is VLPromptConfig\(.*no other"),
         (FINE_TUNED, {"supervision": "dual"}, "method is 'vificlip' and supervision is 'dual'; it must be 'english'"),
-        (FINE_TUNED, {"aggregation": "word_weighted"}, "aggregation is 'word_weighted'; it must be 'mean'"),
-        (PROMPTED, {"renormalise": True}, "method is 'vl_prompting' and renormalise is True; it must be False"),
+        (FINE_TUNED, {"scoring": MODEL.scoring}, "aggregation is 'word_weighted'; it must be 'mean'"),
+        (
+            PROMPTED,
+            {"scoring": ScoringConfig(aggregation="mean")},
+            "method is 'vl_prompting' and renormalise is True; it must be False",
+        ),
+        (MODEL, {"adapters": FINE_TUNED.adapters}, "method is 'vificlip' and supervision is 'dual'; it must be"),
+        (MODEL, {"num_frames": 0}, "num_frames is 0; a clip of method 'dual_semantic' has at least 1"),
     ],
 )
-def test_fine_tuned_clip_has_its_own_fields(config: ModelConfig, changes: dict[str, object], message: str) -> None:
+def test_method_has_the_texts_the_scoring_and_the_frames_that_it_needs(
+    config: ModelConfig, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         replace(config, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
-    [(MODEL, 4), (FINE_TUNED, 1), (PROMPTED, 1), (replace(FINE_TUNED, fusion="decision"), 4),
-     (replace(PROMPTED, fusion="image"), 4), (FINE_TUNED.without_adapters(), 4)],
+    [(MODEL, 4), (FINE_TUNED, 1), (PROMPTED, 1), (fine_tuned(fusion="decision"), 4),
+     (prompted(fusion="image"), 4), (FINE_TUNED.without_adapters(), 4)],
 )  # fmt: skip
 def test_pooled_clip_has_one_feature(config: ModelConfig, expected: int) -> None:
     assert config.num_frame_features == expected
 
 
-@pytest.mark.parametrize("config", [MODEL, PROMPTED, replace(FINE_TUNED, mode="text", fusion="image")])
+@pytest.mark.parametrize("config", [MODEL, PROMPTED, fine_tuned(mode="text", fusion="image")])
 def test_config_without_adapters_is_vanilla(config: ModelConfig) -> None:
     plain = config.without_adapters()
-    assert (plain.method, plain.aggregation, plain.fusion, plain.mode) == ("vanilla", "mean", "embedding", "full")
-    assert (plain.temporal_prompts, plain.vl_prompts) == (None, None)
+    assert (plain.method, plain.scoring.aggregation, plain.adapters) == ("vanilla", "mean", NoAdapters())
 
 
 @pytest.mark.parametrize(
@@ -124,21 +128,3 @@ def test_fit_has_possible_rates(changes: dict[str, object], message: str) -> Non
 def test_contrastive_loss_takes_whole_clips_together(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(RECIPE, fit=replace(RECIPE.fit, **changes))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"method": "vanilla"},
-            "method is 'vanilla', temporal_prompts is TemporalPromptConfig.* and tune_image_tower is False; only",
-        ),
-        (
-            {"method": "vanilla", "temporal_prompts": None, "tune_image_tower": True},
-            "temporal_prompts is None and tune_image_tower is True; only dual_semantic has these, and tds the last",
-        ),
-    ],
-)
-def test_method_goes_with_its_adapters(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(MODEL, **changes)  # type: ignore[arg-type]

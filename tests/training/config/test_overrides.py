@@ -29,9 +29,9 @@ def test_malformed_settings_are_refused(texts: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "read"),
     [
-        ("beta", "none", lambda r: r.model.temporal_prompts.beta == "none"),
-        ("beta_width", "12", lambda r: r.model.temporal_prompts.beta_width == 12),
-        ("zero_init_beta", "false", lambda r: r.model.temporal_prompts.zero_init_beta is False),
+        ("beta", "none", lambda r: r.model.adapters.beta == "none"),
+        ("beta_width", "12", lambda r: r.model.adapters.beta_width == 12),
+        ("zero_init_beta", "false", lambda r: r.model.adapters.zero_init_beta is False),
         ("num_warmup_epochs", "2", lambda r: r.fit.num_warmup_epochs == 2.0),
         ("learning_rate", "1e-3", lambda r: r.fit.learning_rate == 1e-3),
         ("crop_area", "[0.25, 1]", lambda r: r.augment.crop_area == (0.25, 1.0)),
@@ -67,10 +67,9 @@ def test_bad_setting_is_named(key: str, text: str, message: str) -> None:
 
 def test_settings_of_a_model_are_those_of_its_records() -> None:
     assert sorted(list_settings(ModelConfig())) == [
-        "aggregation", "beta", "beta_layout", "beta_units", "beta_width", "fusion", "global_prompts", "mode",
-        "num_frames", "num_global_prompts", "projection_init", "renormalise", "residual", "sampling_rule", "side",
-        "supervision", "tau", "template_en", "template_zh", "tune_image_tower", "vl_prompts", "word_set",
-        "zero_init_beta",
+        "aggregation", "beta", "beta_layout", "beta_units", "beta_width", "global_prompts", "num_frames",
+        "num_global_prompts", "projection_init", "renormalise", "residual", "sampling_rule", "supervision", "tau",
+        "template_en", "template_zh", "tune_image_tower", "word_set", "zero_init_beta",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.config.model import AugmentConfig
+from training.config.fitting import AugmentConfig
 from training.data.augment import ERASED_AREA, ERASED_ASPECT, augment_clip, draw_crop, draw_fixed_crop, erase_box
 from training.data.splits import NO_MIRROR
 

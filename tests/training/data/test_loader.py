@@ -11,7 +11,8 @@ import torch
 from service.contract.manifest import Sampling
 from tests.training.tiny import PREPROCESSING, RECIPE
 from tests.videos import read_number, write_numbered_video
-from training.config.model import AugmentConfig, Recipe
+from training.config.fitting import AugmentConfig
+from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.dataset import Draw, TrainingClips, open_training_clips
 from training.data.frames import FramesOnDemand

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from training.config.model import AugmentConfig
+from training.config.fitting import AugmentConfig
 from training.data.rand_augment import rand_augment_clip
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.demo.pretrain import PretrainConfig, contrastive_loss, draw_batches, learning_rate_factor
+from training.demo.pretrain import PretrainConfig, caption_loss, draw_batches
 from training.demo.stills import draw_stills
 from training.demo.towers import (
     CHINESE_LENGTH,
@@ -26,12 +26,12 @@ def train_one_step() -> DemoTowers:
     )
 
 
-def test_contrastive_loss_is_the_mean_of_both_directions_and_shares_the_target() -> None:
+def test_caption_loss_is_the_mean_of_both_directions_and_shares_the_target() -> None:
     logits = np.array([[2.0, 0.0, 1.0], [1.2, 1.6, 0.0], [0.3, 0.1, 0.9]])
     is_true = np.array([[True, False, True], [False, True, False], [False, False, True]])
     likelihood = [logits - np.log(np.exp(logits).sum(axis, keepdims=True)) for axis in (1, 0)]
     means = [-(kind * is_true).sum(axis) / is_true.sum(axis) for kind, axis in zip(likelihood, (1, 0), strict=True)]
-    loss = contrastive_loss(torch.tensor(logits, dtype=torch.float32), is_true=torch.tensor(is_true))
+    loss = caption_loss(torch.tensor(logits, dtype=torch.float32), is_true=torch.tensor(is_true))
     assert loss.item() == pytest.approx(np.mean(means), abs=1e-6)
 
 
@@ -54,12 +54,6 @@ def test_fewer_stills_than_a_batch_are_refused() -> None:
     stills = draw_stills(2, seed=0, size_pixels=32, num_workers=1)
     with pytest.raises(ValueError, match="2 stills are fewer than a batch of 4; draw more"):
         next(draw_batches(stills, config=ONE_STEP, seed=0))
-
-
-@pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (9, 1.0), (10, 1.0), (60, 0.5), (110, 0.0)])
-def test_learning_rate_warms_up_and_decays(step: int, factor: float) -> None:
-    config = PretrainConfig(num_steps=110, batch_size=1, learning_rate=1.0, warmup_steps=10)
-    assert learning_rate_factor(step, config=config) == pytest.approx(factor)
 
 
 def test_towers_have_the_documented_size() -> None:

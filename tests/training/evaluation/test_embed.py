@@ -84,14 +84,14 @@ def test_label_bank_is_that_of_the_towers(model: VideoCLIP) -> None:
 
 
 def test_label_without_a_language_is_named(model: VideoCLIP) -> None:
-    with pytest.raises(DuoActError, match="texts in every language of the model; waving lack one"):
+    with pytest.raises(DuoActError, match="evaluation needs English and Chinese text for every label; waving lack it"):
         embed_complete_labels(model, [Label("waving")])
 
 
 def test_english_model_needs_english_alone(tmp_path: Path) -> None:
     model = bilingual_model(tmp_path / "english", chinese=False)
     assert embed_complete_labels(model, [Label("waving")]).chinese is None
-    with pytest.raises(DataError, match="挥手 lack one"):
+    with pytest.raises(DataError, match="evaluation needs English text for every label; 挥手 lack it"):
         embed_complete_labels(model, [Label(zh="挥手")])
 
 

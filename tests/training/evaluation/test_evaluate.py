@@ -134,7 +134,7 @@ def test_reported_split_needs_videos(run_dir: Path, data: VideoData) -> None:
 
 def test_label_without_chinese_text_is_named(run_dir: Path, data: VideoData) -> None:
     english = replace(data, labels=(*data.labels[:2], Label("waving")))
-    with pytest.raises(DataError, match="evaluation needs texts in every language of the model; waving lack one"):
+    with pytest.raises(DataError, match="evaluation needs English and Chinese text for every label; waving lack it"):
         evaluate(open_run(run_dir), data=english, protocol=PROTOCOLS["open_vocabulary"], settings=SETTINGS)
 
 

@@ -8,11 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
+from training.config.adapters import NoAdapters
 from training.config.model import ModelConfig
 from training.evaluation.figures.attention import attention_weights, read_cls_attention
 from training.models.attention import self_attention
 
-ENGLISH_CLIP = replace(MODEL, method="vanilla", temporal_prompts=None)
+ENGLISH_CLIP = replace(MODEL, adapters=NoAdapters())
 CONFIGS = pytest.mark.parametrize(
     ("config", "num_tokens"), [(MODEL, 5 + 7), (tiny_prompts(beta="none"), 5 + 7), (ENGLISH_CLIP, 5)]
 )

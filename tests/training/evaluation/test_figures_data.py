@@ -12,9 +12,9 @@ from training.errors import DataError
 from training.evaluation.figures.confusion import count_confusion, describe_confusion, draw_confusion
 from training.evaluation.figures.lambda_curve import describe_lambda
 from training.evaluation.figures.panels import enlarge
-from training.evaluation.figures.scored import LambdaSweep
 from training.evaluation.figures.style import LabelGroups, group_labels, label_name
 from training.evaluation.figures.tsne import describe_projection, draw_projections, pool_frames, project
+from training.evaluation.protocols import LambdaSweep
 
 LABELS = tuple(Label(en, None) for en in ("run", "walk", "jump", "sit"))
 TRUE, PREDICTED = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 1, 1, 0])

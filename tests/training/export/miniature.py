@@ -22,7 +22,7 @@ PROVENANCE = Provenance(
     package_versions={"duoact": "0.1.0"},
     git_commit=None,
 )
-BILINGUAL = replace(MODEL, temporal_prompts=replace(PROMPTS, zero_init_beta=False))
+BILINGUAL = replace(MODEL, adapters=replace(PROMPTS, zero_init_beta=False))
 
 
 def build_miniature(config: ModelConfig = BILINGUAL) -> VideoCLIP:

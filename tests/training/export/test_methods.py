@@ -12,8 +12,9 @@ from service.contract.layout import GraphFormat
 from service.contract.manifest import Bundle, open_bundle
 from service.encoders.embedded import EngineOptions, load_embedded_encoders
 from tests.training.export.miniature import ENGLISH, LABELS, PROVENANCE, build_miniature
-from tests.training.fine_tuned import FINE_TUNED, VL_PROMPTS
+from tests.training.fine_tuned import DEEP_PROMPTS, FINE_TUNED
 from tests.training.tiny import CLIP, PREPROCESSING, random_clips
+from training.config.adapters import FineTuningConfig
 from training.config.model import ModelConfig
 from training.export.bundle import export_bundle
 from training.models.video_clip import VideoCLIP
@@ -21,12 +22,12 @@ from training.models.video_clip import VideoCLIP
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ON_IMAGENET = PREPROCESSING.model_copy(update={"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
 IMAGENET = replace(FINE_TUNED, clip=replace(CLIP, text_layers=2), preprocessing=ON_IMAGENET)
-DEEP = replace(IMAGENET, method="vl_prompting", template_en="{}.", vl_prompts=replace(VL_PROMPTS, depth=2))
+DEEP = replace(IMAGENET, template_en="{}.", adapters=replace(DEEP_PROMPTS, depth=2))
 CONFIGS = {
     "embedding": IMAGENET,
-    "decision": replace(IMAGENET, fusion="decision"),
+    "decision": replace(IMAGENET, adapters=FineTuningConfig(fusion="decision")),
     "prompting": DEEP,
-    "prompting decision": replace(DEEP, fusion="decision"),
+    "prompting decision": replace(DEEP, adapters=replace(DEEP_PROMPTS, depth=2, fusion="decision")),
 }
 LOGIT_SCALE = 3.5
 
@@ -57,7 +58,7 @@ def test_manifest_says_how_features_become_scores(exported: tuple[VideoCLIP, Bun
     manifest, scoring = bundle.manifest, bundle.manifest.scoring
     assert (manifest.method, manifest.num_frame_features) == (
         model.config.method,
-        1 if model.config.fusion == "embedding" else 4,
+        1 if model.config.adapters.fusion == "embedding" else 4,
     )
     assert (scoring.aggregation, scoring.renormalise, scoring.fusion) == ("mean", False, ENGLISH)
     assert scoring.tau == pytest.approx(float(np.exp(-LOGIT_SCALE)), rel=1e-6)

@@ -11,7 +11,7 @@ from torch import nn
 
 from service.contract.graphs import VIEWS, GraphSpec, TensorSpec
 from tests.training.tiny import CLIP, random_clips, tiny_model, tiny_prompts
-from training.config.model import Beta, BetaLayout
+from training.config.adapters import Beta, BetaLayout
 from training.export.engines import onnxruntime_engine, openvino_engine, torch_engine, torchscript_engine
 from training.export.onnx import export_onnx
 from training.export.torchscript import export_torchscript

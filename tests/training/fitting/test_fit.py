@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.training.tiny import RECIPE, tiny_prompts
-from training.config.model import FitConfig, Recipe
+from training.config.fitting import FitConfig
+from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.errors import DivergenceError, RunError
 from training.fitting.fit import FitResources, fit
@@ -179,7 +180,7 @@ def test_resuming_with_another_recipe_is_refused(run: Callable[..., VideoCLIP]) 
     run()
     message = (
         "run was started with another recipe: model.num_frames is 4 there and 8 here; "
-        "model.temporal_prompts.beta_width is 4 there and 2 here; fit.learning_rate is 0.0005 there and 1.0 here. "
+        "model.adapters.beta_width is 4 there and 2 here; fit.learning_rate is 0.0005 there and 1.0 here. "
         "Resume it with the settings of its config.json"
     )
     other = replace(with_fit(learning_rate=1.0), model=replace(tiny_prompts(beta_width=2), num_frames=8))

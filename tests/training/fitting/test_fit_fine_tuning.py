@@ -11,11 +11,12 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
-from tests.training.fine_tuned import FINE_TUNED, FINE_TUNING, PROMPTED, VL_PROMPTS
+from tests.training.fine_tuned import DEEP_PROMPTS, FINE_TUNED, FINE_TUNING, PROMPTED, fine_tuned, prompted
 from tests.training.fitting.test_fit import same_weights, stop_after
 from tests.training.processes.ranks import do_nothing
 from tests.training.tiny import LABELS, RECIPE, random_clips
-from training.config.model import Fusion, Mode, ModelConfig, Recipe
+from training.config.adapters import Fusion
+from training.config.model import Recipe
 from training.data.annotations import VideoData
 from training.data.loader import ClipBatch
 from training.errors import DivergenceError, RunError
@@ -31,9 +32,9 @@ from training.runs.run import load_model
 from training.runs.tensors import adapter_state
 
 PROMPTING = replace(FINE_TUNING, name="tiny_vl_prompting", model=PROMPTED)
-BRIDGED = replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, allow_unbridged=False))
+BRIDGED = prompted(allow_unbridged=False)
 MIXED = replace(FINE_TUNING.fit, mixup_alpha=0.8, cutmix_alpha=1.0)
-TOWERS: dict[Mode, set[str]] = {"full": {"video", "english", "logit_scale"}, "image": {"video"}, "text": {"english"}}
+TOWERS: dict[str, set[str]] = {"full": {"video", "english", "logit_scale"}, "image": {"video"}, "text": {"english"}}
 
 
 @pytest.fixture
@@ -59,13 +60,10 @@ def batch_of(num_clips: int) -> ClipBatch:
 
 
 @pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
-@pytest.mark.parametrize(
-    "config", [*(replace(FINE_TUNED, mode=mode) for mode in TOWERS), PROMPTED], ids=[*TOWERS, "prompts"]
-)
-def test_exactly_what_a_mode_trains_changes(
-    backbone_dir: Path, data: VideoData, config: ModelConfig, fusion: Fusion
-) -> None:
-    recipe = replace(FINE_TUNING, model=replace(config, fusion=fusion))
+@pytest.mark.parametrize("part", [*TOWERS, "prompts"])
+def test_exactly_what_a_mode_trains_changes(backbone_dir: Path, data: VideoData, part: str, fusion: Fusion) -> None:
+    config = prompted(fusion=fusion) if part == "prompts" else fine_tuned(mode=part, fusion=fusion)
+    recipe = replace(FINE_TUNING, model=config)
     model, optimisation = optimise(backbone_dir, data, recipe=recipe)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
     for step in (1, 2):
@@ -73,13 +71,13 @@ def test_exactly_what_a_mode_trains_changes(
     changed = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
     assert changed == {name for name, tensor in model.named_parameters() if tensor.requires_grad}
     assert not any("token_embedding" in name for name in changed)
-    expected = TOWERS[config.mode] if config.vl_prompts is None else {"video", "english"}
+    expected = {**TOWERS, "prompts": {"video", "english"}}[part]
     assert {name.split(".")[0] for name in changed} == expected
 
 
 @pytest.mark.parametrize("mode", TOWERS)
-def test_towers_that_train_are_in_training_mode(backbone_dir: Path, data: VideoData, mode: Mode) -> None:
-    model, _ = optimise(backbone_dir, data, recipe=replace(FINE_TUNING, model=replace(FINE_TUNED, mode=mode)))
+def test_towers_that_train_are_in_training_mode(backbone_dir: Path, data: VideoData, mode: str) -> None:
+    model, _ = optimise(backbone_dir, data, recipe=replace(FINE_TUNING, model=fine_tuned(mode=mode)))
     assert {"video": model.video.visual.training, "english": model.english.training} == {
         name: name in TOWERS[mode] for name in ("video", "english")
     }
@@ -96,9 +94,7 @@ def test_passes_add_up_to_one_step(backbone_dir: Path, data: VideoData) -> None:
 
 
 def test_frozen_texts_are_encoded_once(backbone_dir: Path, data: VideoData) -> None:
-    model, optimisation = optimise(
-        backbone_dir, data, recipe=replace(FINE_TUNING, model=replace(FINE_TUNED, mode="image"))
-    )
+    model, optimisation = optimise(backbone_dir, data, recipe=replace(FINE_TUNING, model=fine_tuned(mode="image")))
     calls: list[int] = []
     model.english.register_forward_hook(lambda *_: calls.append(1))
     optimisation.take_step(batch_of(4), learning_rate=0.01, step=1)
@@ -150,7 +146,7 @@ def test_tokens_of_labels_are_refused_where_texts_are_frozen(backbone_dir: Path)
 
 @pytest.mark.parametrize(
     "recipe",
-    [*(replace(FINE_TUNING, model=replace(FINE_TUNED, mode=mode), fit=MIXED) for mode in TOWERS), PROMPTING],
+    [*(replace(FINE_TUNING, model=fine_tuned(mode=mode), fit=MIXED) for mode in TOWERS), PROMPTING],
     ids=[*TOWERS, "prompts"],
 )
 def test_stopped_and_resumed_run_equals_one_that_was_not(
@@ -163,12 +159,10 @@ def test_stopped_and_resumed_run_equals_one_that_was_not(
     loaded = load_model(tmp_path / "whole")
     assert same_weights(loaded, whole)
     assert set(load_file(latest_checkpoint(tmp_path / "whole") / "adapters.safetensors")) == set(adapter_state(loaded))
-    assert loaded.config.tau == whole.config.tau == pytest.approx(math.exp(-loaded.logit_scale.item()))  # type: ignore[union-attr]
+    assert loaded.config.scoring.tau == whole.config.scoring.tau == pytest.approx(math.exp(-loaded.logit_scale.item()))  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "recipe", [FINE_TUNING, PROMPTING, replace(FINE_TUNING, model=replace(FINE_TUNED, mode="text"))]
-)
+@pytest.mark.parametrize("recipe", [FINE_TUNING, PROMPTING, replace(FINE_TUNING, model=fine_tuned(mode="text"))])
 def test_loss_falls_where_there_is_something_to_learn(
     run: Callable[..., VideoCLIP], tmp_path: Path, recipe: Recipe
 ) -> None:
@@ -186,15 +180,15 @@ def test_bfloat16_stays_near_full_precision(run: Callable[..., VideoCLIP], tmp_p
 
 def test_temperature_is_that_of_clip_or_a_hundredth(backbone_dir: Path) -> None:
     backbone = read_backbone(backbone_dir)
-    assert backbone.build(FINE_TUNED).config.tau == pytest.approx(0.07)
+    assert backbone.build(FINE_TUNED).config.scoring.tau == pytest.approx(0.07)
     clip = {name: tensor for name, tensor in backbone.clip.items() if name != "logit_scale"}
-    assert replace(backbone, clip=clip).build(FINE_TUNED).config.tau == pytest.approx(0.01)
+    assert replace(backbone, clip=clip).build(FINE_TUNED).config.scoring.tau == pytest.approx(0.01)
     assert backbone.build(RECIPE.model).logit_scale is None
 
 
 def test_few_text_prompts_start_as_a_photo_of_a(backbone_dir: Path) -> None:
     backbone = read_backbone(backbone_dir)
-    model = backbone.build(replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, num_text_tokens=4)))
+    model = backbone.build(prompted(num_text_tokens=4))
     ids = backbone.tokenizers.english.encode(["a photo of a"], template="{}", word_set="label").token_ids[0, 1:5]
     assert model.english.vl_prompts is not None
     assert torch.equal(model.english.vl_prompts.prompt_tokens[0], model.english.token_embedding.weight[ids])
@@ -243,7 +237,7 @@ def test_run_of_another_method_has_no_towers_to_go_on_from(run: Callable[..., Vi
 def test_prompts_deeper_than_the_towers_are_refused_before_the_run_starts(
     run: Callable[..., VideoCLIP], tmp_path: Path
 ) -> None:
-    deep = replace(PROMPTED, clip="ViT-B-16-quickgelu", vl_prompts=replace(VL_PROMPTS, depth=2))
+    deep = replace(PROMPTED, clip="ViT-B-16-quickgelu", adapters=replace(DEEP_PROMPTS, depth=2))
     with pytest.raises(RunError, match="does not fit its backbone: depth is 2, but the text tower has 1 layers; lower"):
         run("run", replace(PROMPTING, model=deep))
     assert not (tmp_path / "run").exists()

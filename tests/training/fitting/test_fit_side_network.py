@@ -12,7 +12,7 @@ from torch.nn import functional
 from service.contract.labels import Label
 from tests.training.fitting.test_fit import same_weights, stop_after
 from tests.training.processes.ranks import do_nothing
-from tests.training.side import CLOSED_FITTING, CLOSED_MODEL, OPEN_FITTING, SIDE_MODEL, random_segments
+from tests.training.side import CLOSED_FITTING, CLOSED_MODEL, OPEN_FITTING, SIDE_MODEL, random_segments, side_config
 from tests.training.tiny import LABELS
 from training.config.model import CLIP_PREPROCESSING, Recipe
 from training.data.annotations import VideoData
@@ -55,15 +55,13 @@ def optimise(backbone_dir: Path, data: VideoData, *, recipe: Recipe) -> tuple[Vi
 
 
 def with_classes(recipe: Recipe, num_classes: int) -> Recipe:
-    assert recipe.model.side is not None
-    return replace(recipe, model=replace(recipe.model, side=replace(recipe.model.side, num_classes=num_classes)))
+    return replace(recipe, model=replace(recipe.model, adapters=recipe.model.adapters.with_classes(num_classes)))
 
 
 def test_closed_run_keeps_its_classes_and_loads_as_it_was_left(run: Callable[..., VideoCLIP], tmp_path: Path) -> None:
     model = run("run", CLOSED_FITTING)
     loaded = load_model(tmp_path / "run")
-    assert model.config.side is not None
-    assert (model.config.side.num_classes, model.classes, loaded.classes) == (3, CLASSES, CLASSES)
+    assert (model.config.adapters.num_classes, model.classes, loaded.classes) == (3, CLASSES, CLASSES)
     assert same_weights(model, loaded)
     clips = random_segments(2)
     torch.testing.assert_close(model.encode_video(clips), loaded.encode_video(clips), rtol=0, atol=0)
@@ -136,8 +134,7 @@ def test_loss_of_classes_is_the_cross_entropy_of_their_logits(backbone_dir: Path
 def test_open_loss_compares_with_all_texts_at_the_temperature_of_the_recipe(
     backbone_dir: Path, data: VideoData, fuse_frozen: bool
 ) -> None:
-    assert SIDE_MODEL.side is not None
-    config = replace(SIDE_MODEL, side=replace(SIDE_MODEL.side, fuse_frozen=fuse_frozen), tau=0.05)
+    config = replace(side_config(fuse_frozen=fuse_frozen), scoring=replace(SIDE_MODEL.scoring, tau=0.05))
     model, optimisation = optimise(backbone_dir, data, recipe=replace(OPEN_FITTING, model=config))
     clips, label_ids = random_segments(4), torch.tensor([0, 1, 2, 1])
     losses, _ = optimisation.take_step(ClipBatch(clips, label_ids), learning_rate=0.0, step=1)

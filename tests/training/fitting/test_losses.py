@@ -1,7 +1,6 @@
 """The loss against Eq. 5-7 and 15-17 written out in loops, and the text bank."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,10 @@ from torch.nn import functional
 
 from service.contract.labels import Label
 from service.contract.manifest import Aggregation
-from tests.training.fine_tuned import FINE_TUNED
+from tests.training.fine_tuned import FINE_TUNED, fine_tuned
 from tests.training.tiny import LABELS, MODEL, bilingual_model
-from training.config.model import Fusion, Mode, ModelConfig
+from training.config.adapters import Fusion, Mode
+from training.config.model import ScoringConfig
 from training.errors import DataError
 from training.fitting.losses import (
     classification_loss,
@@ -42,17 +42,17 @@ def random_frames() -> Tensor:
     return functional.normalize(torch.randn(4, 3, 5, generator=generator), dim=-1)
 
 
-def slow_similarity(frames: Tensor, label: int, *, bank: TextBank, text: Tensor, config: ModelConfig) -> float:
+def slow_similarity(frames: Tensor, label: int, *, bank: TextBank, text: Tensor, scoring: ScoringConfig) -> float:
     words = [word for word, counts in zip(bank.words[label], bank.is_word[label], strict=True) if counts]
     pooled = torch.zeros(5)
     for t in range(len(frames)):
         weight = 1 / len(frames)
-        if config.aggregation == "word_weighted":
-            shares = [math.exp(frames[t] @ w / config.tau) / sum(math.exp(f @ w / config.tau) for f in frames)
+        if scoring.aggregation == "word_weighted":
+            shares = [math.exp(frames[t] @ w / scoring.tau) / sum(math.exp(f @ w / scoring.tau) for f in frames)
                       for w in words]  # fmt: skip
             weight = sum(shares) / len(words)
         pooled = pooled + weight * frames[t]
-    norm = pooled.norm() if config.renormalise else 1.0
+    norm = pooled.norm() if scoring.renormalise else 1.0
     return float(pooled @ text[label] / norm)
 
 
@@ -74,13 +74,13 @@ def slow_loss(logits: list[list[float]], label_ids: list[int], *, smoothing: flo
 @pytest.mark.parametrize("aggregation", ["word_weighted", "mean"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_loss_equals_the_equations_in_loops(renormalise: bool, aggregation: Aggregation, smoothing: float) -> None:
-    config = replace(MODEL, tau=0.2, renormalise=renormalise, aggregation=aggregation)
+    scoring = ScoringConfig(tau=0.2, renormalise=renormalise, aggregation=aggregation)
     bank, frames = random_bank(), random_frames()
-    losses = dual_semantic_loss(frames, LABEL_IDS, bank=bank, config=config, label_smoothing=smoothing)
+    losses = dual_semantic_loss(frames, LABEL_IDS, bank=bank, scoring=scoring, label_smoothing=smoothing)
     expected = []
     for text in (bank.english, bank.chinese):
         assert text is not None
-        logits = [[slow_similarity(clip, label, bank=bank, text=text, config=config) / config.tau for clip in frames]
+        logits = [[slow_similarity(clip, label, bank=bank, text=text, scoring=scoring) / scoring.tau for clip in frames]
                   for label in LABEL_IDS.tolist()]  # fmt: skip
         expected.append(slow_loss(logits, LABEL_IDS.tolist(), smoothing=smoothing))
     assert losses.english.item() == pytest.approx(expected[0], abs=1e-5)
@@ -91,7 +91,7 @@ def test_loss_equals_the_equations_in_loops(renormalise: bool, aggregation: Aggr
 
 def test_loss_without_chinese_is_the_english_one() -> None:
     bank = random_bank(chinese=False)
-    losses = dual_semantic_loss(random_frames(), LABEL_IDS, bank=bank, config=MODEL, label_smoothing=0.0)
+    losses = dual_semantic_loss(random_frames(), LABEL_IDS, bank=bank, scoring=MODEL.scoring, label_smoothing=0.0)
     assert losses.chinese is None
     assert losses.total is losses.english
 
@@ -103,7 +103,9 @@ def test_equal_labels_share_the_target() -> None:
 
 def test_loss_reaches_the_frames() -> None:
     frames = random_frames().requires_grad_()
-    dual_semantic_loss(frames, LABEL_IDS, bank=random_bank(), config=MODEL, label_smoothing=0.0).total.backward()
+    dual_semantic_loss(
+        frames, LABEL_IDS, bank=random_bank(), scoring=MODEL.scoring, label_smoothing=0.0
+    ).total.backward()
     assert frames.grad is not None
     assert frames.grad.abs().sum() > 0
 
@@ -147,7 +149,7 @@ def test_smoothed_targets_share_a_tenth_over_all_labels() -> None:
 
 @pytest.mark.parametrize(("mode", "kind"), [("full", LabelTokens), ("text", LabelTokens), ("image", TextBank)])
 def test_labels_are_encoded_once_where_the_text_tower_is_frozen(backbone_dir: Path, mode: Mode, kind: type) -> None:
-    model = read_backbone(backbone_dir).build(replace(FINE_TUNED, mode=mode))
+    model = read_backbone(backbone_dir).build(fine_tuned(mode=mode))
     assert isinstance(prepare_texts(model, [Label(*texts) for texts in LABELS]), kind)
 
 

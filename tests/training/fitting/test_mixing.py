@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.config.model import FitConfig
+from training.config.fitting import FitConfig
 from training.fitting.mixing import Mix, draw_mix, mix_frames, mix_targets
 
 BOTH = FitConfig(mixup_alpha=0.8, cutmix_alpha=1.0, mix_switch_probability=0.5)

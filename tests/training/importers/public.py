@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from service.contract.tokenizer import CLS, SEP, UNKNOWN
 from tests.training.importers.released import write_script
-from training.config.model import ChineseTextConfig
+from training.config.towers import ChineseTextConfig
 from training.models.chinese_text import ChineseTextTower
 from training.models.clip import build_clip, open_clip
 

@@ -5,7 +5,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from training.config.model import CLIP_MEAN, CLIP_STD, ClipConfig
+from training.config.model import CLIP_MEAN, CLIP_STD
+from training.config.towers import ClipConfig
 from training.models.clip import build_clip
 
 State = dict[str, Tensor]

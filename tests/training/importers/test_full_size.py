@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from tests.training.importers.public import draw_chinese, draw_clip, write_hugging_face, write_openai, write_vocabulary
-from training.config.model import CLIP_MEAN, CLIP_STD, ChineseTextConfig
+from training.config.model import CLIP_MEAN, CLIP_STD
+from training.config.towers import ChineseTextConfig
 from training.importers.backbone import build_vanilla, join_towers, make_vocabulary
 from training.importers.chinese_clip import read_chinese
 from training.importers.open_clip import read_clip

@@ -11,7 +11,8 @@ from service.contract.labels import Label
 from tests.training.importers.released import write_legacy, write_zip
 from tests.training.importers.sides import SideReference, draw_side
 from tests.training.importers.towers import CONFIG, draw_clip, write_towers
-from training.config.model import CLIP_MEAN, CLIP_STD, SideNetworkConfig
+from training.config.adapters import SideNetworkConfig
+from training.config.model import CLIP_MEAN, CLIP_STD
 from training.errors import ImportProblem
 from training.importers.conversion import Converted, Preset
 from training.importers.families import import_checkpoint
@@ -73,7 +74,7 @@ def test_older_container_with_a_prefix_gives_the_same_run(tmp_path: Path, backbo
 
 def test_model_of_a_checkpoint(tmp_path: Path, backbone: Path) -> None:
     found = run(write(tmp_path / "best.pt", side_state("tds")), "tds", backbone=backbone)
-    assert found.model.side == SideNetworkConfig(side_width=128, sme_alpha=0.5, stem_padding=1, num_classes=3)
+    assert found.model.adapters == SideNetworkConfig(side_width=128, sme_alpha=0.5, stem_padding=1, num_classes=3)
     assert (found.model.method, found.model.num_frames, found.labels) == ("tds", 4, LABELS)
     tables = [(tmp_path / "run" / name).read_text(encoding="utf-8") for name in ("labels.csv", "classes.csv")]
     assert tables == ["id,en,zh\n0,pushing left,向左推\n1,pushing right,\n2,lifting,举起\n"] * 2

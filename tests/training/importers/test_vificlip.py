@@ -16,7 +16,8 @@ from service.contract.manifest import Preprocessing
 from tests.training.importers.released import as_yacs, write_legacy, write_zip
 from tests.training.importers.towers import CONFIG, LABELS, draw_clip, write_towers
 from tests.training.importers.vifi import Reference, fine_tuned_state, prompted_state, tokenize
-from training.config.model import BackboneConfig, VLPromptConfig
+from training.config.adapters import DeepPromptConfig, FineTuningConfig, Mode
+from training.config.model import BackboneConfig
 from training.errors import ImportProblem
 from training.export.provenance import describe_provenance
 from training.importers.families import import_checkpoint
@@ -71,28 +72,29 @@ def check_equal(run: Path, state: dict[str, Tensor], *, ids: Tensor) -> None:
     torch.testing.assert_close(model.encode_video(frames), reference.encode_video(frames), atol=1e-5, rtol=0)
     embedded = model.encode_text_en(LABELS).embedding
     torch.testing.assert_close(embedded, reference.encode_texts(ids), atol=1e-5, rtol=0)
-    assert model.config.tau == pytest.approx(math.exp(-state["logit_scale"].item()))
+    assert model.config.scoring.tau == pytest.approx(math.exp(-state["logit_scale"].item()))
 
 
 @pytest.mark.parametrize(("use", "mode"), [("both", "full"), ("image", "image"), ("text", "text")])
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
 def test_fine_tuned_checkpoint_equals_its_own_forward_pass(
-    tmp_path: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path], use: str, mode: str
+    tmp_path: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path], use: str, mode: Mode
 ) -> None:
     state = fine_tuned_state(mixed(mode), ids=IDS, vocabulary=TABLE)
     config = as_yacs({"DATA": {"NUM_FRAMES": 3}, "TRAINER": {"ViFi_CLIP": {"USE": use}}}, monkeypatch)
     path = write(tmp_path / "k400.pth", as_file(state, config=config))
     found = import_checkpoint("vificlip", path, backbone_dir=backbone, out=tmp_path / "run")
     check_equal(tmp_path / "run", state, ids=IDS)
-    assert (found.model.mode, found.model.num_frames, found.model.template_en) == (mode, 3, "a photo of a {}.")
+    assert found.model.adapters == FineTuningConfig(mode=mode)
+    assert (found.model.num_frames, found.model.template_en) == (3, "a photo of a {}.")
 
 
 @pytest.mark.parametrize(("trained", "mode"), [("full", "full"), ("image", "image"), ("text", "text")])
-def test_mode_without_a_config_is_read_off_the_towers(tmp_path: Path, backbone: Path, trained: str, mode: str) -> None:
+def test_mode_without_a_config_is_read_off_the_towers(tmp_path: Path, backbone: Path, trained: str, mode: Mode) -> None:
     state = {name: each.half() for name, each in fine_tuned_state(mixed(trained), ids=IDS, vocabulary=TABLE).items()}
     path = write_zip(tmp_path / "half.pth", {"model": state})
     found = import_checkpoint("vificlip", path, backbone_dir=backbone, out=tmp_path / "run", num_frames=2)
-    assert (found.model.mode, found.model.num_frames) == (mode, 2)
+    assert (found.model.adapters, found.model.num_frames) == (FineTuningConfig(mode=mode), 2)
     check_equal(tmp_path / "run", {name: each.float() for name, each in state.items()}, ids=IDS)
 
 
@@ -106,7 +108,7 @@ def test_prompted_checkpoint_equals_its_own_forward_pass(
     found = import_checkpoint("vl_prompting", path, backbone_dir=backbone, out=tmp_path / "run", num_frames=3)
     check_equal(tmp_path / "run", state, ids=ids)
     assert (found.model.template_en, found.model.num_frames) == ("{}.", 3)
-    assert found.model.vl_prompts == VLPromptConfig(num_vision_tokens=num_vision, num_text_tokens=num_text, depth=depth)
+    assert found.model.adapters == DeepPromptConfig(num_vision_tokens=num_vision, num_text_tokens=num_text, depth=depth)
     assert read_config(tmp_path / "run" / "backbone" / "backbone.json", kind=BackboneConfig).bridged
 
 

@@ -18,7 +18,8 @@ from tests.training.importers.vifi import tokenize
 from tests.training.models.test_vita import CONFIG, FRAMES, LAYERS, SHARED, as_ours, vita_features, vita_weights
 from tests.training.tiny import CLIP, random_clips
 from training.commands.menu import app
-from training.config.model import CLIP_MEAN, CLIP_STD, TemporalPromptConfig
+from training.config.adapters import TemporalPromptConfig
+from training.config.model import CLIP_MEAN, CLIP_STD
 from training.errors import ImportProblem
 from training.importers.families import import_checkpoint
 from training.runs.run import load_model
@@ -98,9 +99,9 @@ def test_model_and_what_is_left_behind(tmp_path: Path, backbone: Path, context: 
     path = write_zip(tmp_path / "vita.pth", as_file(vita_state(context=context) | {"logit_scale": torch.tensor(3.0)}))
     found = import_checkpoint("vita", path, backbone_dir=backbone, out=tmp_path / "run", num_frames=FRAMES)
     model = load_model(tmp_path / "run").config
-    assert (model.method, model.num_frames, model.aggregation) == ("dual_semantic", FRAMES, "mean")
-    assert model.temporal_prompts == TemporalPromptConfig(num_global_prompts=SHARED, beta="none")
-    assert model.tau == pytest.approx(math.exp(-3))
+    assert (model.method, model.num_frames, model.scoring.aggregation) == ("dual_semantic", FRAMES, "mean")
+    assert model.adapters == TemporalPromptConfig(num_global_prompts=SHARED, beta="none")
+    assert model.scoring.tau == pytest.approx(math.exp(-3))
     assert model.preprocessing == Preprocessing(
         input_size=32, resize_rule="short_side", resize_size=32, interpolation="bilinear", crop_rule="centre",
         mean=CLIP_MEAN, std=CLIP_STD,

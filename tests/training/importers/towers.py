@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.training.tiny import CLIP, PREPROCESSING
-from training.config.model import BackboneConfig, ClipConfig
+from training.config.model import BackboneConfig
+from training.config.towers import ClipConfig
 from training.models.clip import build_clip
 from training.models.tokenizers import build_english_tokenizer
 from training.runs.backbone import write_backbone

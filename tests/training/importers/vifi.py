@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from service.contract.tokenizer import EnglishTokenizer
-from training.config.model import ClipConfig
+from training.config.towers import ClipConfig
 from training.importers.vificlip import IMAGENET_MEAN, IMAGENET_STD
 from training.models.clip import build_clip
 from training.models.tokenizers import build_english_tokenizer

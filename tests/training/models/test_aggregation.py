@@ -1,17 +1,14 @@
 """Similarities in torch, for training, equal those of the service's scoring."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from service.contract.manifest import Aggregation, Lambda, Scoring
+from service.contract.manifest import Aggregation, Lambda
 from service.contract.scoring import LabelBank, score_labels
-from tests.training.tiny import MODEL
-from training.config.model import ModelConfig
+from training.config.model import ScoringConfig
 from training.models.aggregation import frame_weights, similarity, uniform_weights
 
 COUNTS = [2, 4, 1]
@@ -25,16 +22,10 @@ def draw() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return frames, embeddings, words, torch.arange(4) < torch.tensor(COUNTS)[:, None]
 
 
-def scores_of(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
+def scores_of(config: ScoringConfig) -> tuple[np.ndarray, np.ndarray]:
     frames, embeddings, words, is_word = draw()
     bank = LabelBank(english=embeddings.numpy(), words=words[is_word].numpy(), word_counts=np.array(COUNTS))
-    scoring = Scoring(
-        aggregation=config.aggregation,
-        word_set=config.word_set,
-        renormalise=config.renormalise,
-        tau=config.tau,
-        fusion=Lambda(value=1.0, chosen="test"),
-    )
+    scoring = config.fused_by(Lambda(value=1.0, chosen="test"))
     scores = [
         score_labels(view[None].numpy(), bank, scoring=scoring, fusion_lambda=1.0, weigh_words=True) for view in frames
     ]
@@ -45,7 +36,7 @@ def scores_of(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("aggregation", ["word_weighted", "mean"])
 @pytest.mark.parametrize("tau", [0.01, 0.5])
 def test_similarity_equals_that_of_the_service(renormalise: bool, aggregation: Aggregation, tau: float) -> None:
-    config = replace(MODEL, renormalise=renormalise, aggregation=aggregation, tau=tau)
+    config = ScoringConfig(renormalise=renormalise, aggregation=aggregation, tau=tau)
     frames, embeddings, words, is_word = draw()
     weights = frame_weights(frames, words, is_word, tau=tau)
     if aggregation == "mean":

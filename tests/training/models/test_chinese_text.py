@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from training.config.model import ChineseTextConfig
+from training.config.towers import ChineseTextConfig
 from training.models.chinese_text import ChineseTextTower
 
 TINY = ChineseTextConfig(

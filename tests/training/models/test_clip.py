@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training.config.model import ClipConfig
+from training.config.towers import ClipConfig
 from training.models.clip import CLIP, EnglishTextTower, build_clip, clip_config
 
 END = 39

@@ -1,13 +1,23 @@
 """Parameters and multiply-accumulates of the published sizes, counted without weights."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
-from service.contract.manifest import Method
-from training.config.model import Beta, BetaLayout, Fusion, Mode, ModelConfig, TemporalPromptConfig, VLPromptConfig
+from training.config.adapters import (
+    Adapters,
+    Beta,
+    BetaLayout,
+    DeepPromptConfig,
+    FineTuningConfig,
+    Fusion,
+    Mode,
+    NoAdapters,
+    TemporalEmbeddingConfig,
+    TemporalPromptConfig,
+)
+from training.config.model import ModelConfig
 from training.errors import SettingError
 from training.models.builders import build_model
 from training.models.card import configure_method, describe_model
@@ -20,7 +30,7 @@ BETA, NO_BETA = TemporalPromptConfig(), TemporalPromptConfig(beta="none")
 
 def trainable(prompts: TemporalPromptConfig, *, num_frames: int) -> int:
     with torch.device("meta"):
-        model = build_model(ModelConfig(num_frames=num_frames, temporal_prompts=prompts))
+        model = build_model(ModelConfig(num_frames=num_frames, adapters=prompts))
     return sum(parameter.numel() for parameter in model.trainable_parameters())
 
 
@@ -67,17 +77,17 @@ def test_layouts_have_equal_parameters(beta: Beta, layout: BetaLayout, expected:
 
 
 @pytest.mark.parametrize(
-    ("changes", "groups"),
+    ("adapters", "groups"),
     [
-        ({"temporal_prompts": NO_BETA}, {"temporal_prompts": (35_607_552, 0), "video": (0, 86_192_640)}),
-        ({"temporal_prompts": None}, {"temporal_prompts": (6_144, 0), "video": (0, 86_192_640)}),
+        (NO_BETA, {"temporal_prompts": (35_607_552, 0), "video": (0, 86_192_640)}),
+        (TemporalEmbeddingConfig(), {"temporal_prompts": (6_144, 0), "video": (0, 86_192_640)}),
         (
-            {"temporal_prompts": None, "tune_image_tower": True},
+            TemporalEmbeddingConfig(tune_image_tower=True),
             {"temporal_prompts": (6_144, 0), "video": (86_192_640, 0)},
         ),
-        ({"temporal_prompts": None, "method": "vanilla"}, {"video": (0, 86_192_640)}),
+        (NoAdapters(), {"video": (0, 86_192_640)}),
         (
-            {"temporal_prompts": replace(BETA, beta="lstm"), "tune_image_tower": True},
+            replace(BETA, beta="lstm", tune_image_tower=True),
             {
                 "temporal_prompts": (35_607_552, 0),
                 "reparameterization": (11_409_024, 0),
@@ -86,19 +96,19 @@ def test_layouts_have_equal_parameters(beta: Beta, layout: BetaLayout, expected:
         ),
     ],
 )
-def test_groups_of_variants_without_chinese(changes: dict[str, Any], groups: dict[str, tuple[int, int]]) -> None:
+def test_groups_of_variants_without_chinese(adapters: Adapters, groups: dict[str, tuple[int, int]]) -> None:
     with torch.device("meta"):
-        model = build_model(ModelConfig(supervision="english", **changes))
+        model = build_model(ModelConfig(supervision="english", adapters=adapters))
     assert parameter_groups(model) == {**groups, "english": (0, 63_428_096)}
 
 
 FINE_TUNED = vificlip_k400().model
-RELEASED = (VLPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
-            VLPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9))  # fmt: skip
+RELEASED = (DeepPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
+            DeepPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9))  # fmt: skip
 
 
-def prompted(prompts: VLPromptConfig) -> ModelConfig:
-    return replace(FINE_TUNED, method="vl_prompting", vl_prompts=prompts)
+def prompted(prompts: DeepPromptConfig) -> ModelConfig:
+    return replace(FINE_TUNED, adapters=prompts)
 
 
 @pytest.mark.parametrize(
@@ -110,27 +120,30 @@ def prompted(prompts: VLPromptConfig) -> ModelConfig:
     ],
 )
 def test_groups_of_fine_tuned_clip(mode: Mode, groups: dict[str, tuple[int, int]]) -> None:
-    assert describe_model(replace(FINE_TUNED, mode=mode)).groups == groups
+    assert describe_model(replace(FINE_TUNED, adapters=FineTuningConfig(mode=mode))).groups == groups
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("full", 124_323_841), ("image", 86_192_640), ("text", 38_131_200)])
 def test_trainable_parameters_by_mode(mode: Mode, expected: int) -> None:
-    assert describe_model(replace(FINE_TUNED, mode=mode)).trainable_parameters == expected
+    assert describe_model(replace(FINE_TUNED, adapters=FineTuningConfig(mode=mode))).trainable_parameters == expected
 
 
 @pytest.mark.parametrize(("prompts", "expected"), [(RELEASED[0], 153_600), (RELEASED[1], 184_320)])
-def test_prompts_are_all_that_prompting_trains(prompts: VLPromptConfig, expected: int) -> None:
+def test_prompts_are_all_that_prompting_trains(prompts: DeepPromptConfig, expected: int) -> None:
     card = describe_model(prompted(prompts))
     assert (card.trainable_parameters, card.groups["vl_prompts"]) == (expected, (expected, 0))
 
 
 @pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
 def test_multiply_accumulates_of_fine_tuned_clip(fusion: Fusion) -> None:
-    assert describe_model(replace(FINE_TUNED, num_frames=16, fusion=fusion)).gmacs_per_view == 281.015
+    assert (
+        describe_model(replace(FINE_TUNED, num_frames=16, adapters=FineTuningConfig(fusion=fusion))).gmacs_per_view
+        == 281.015
+    )
 
 
 @pytest.mark.parametrize(("prompts", "gmacs"), [(RELEASED[0], 295.8), (RELEASED[1], 304.7)])
-def test_multiply_accumulates_of_prompted_clip(prompts: VLPromptConfig, gmacs: float) -> None:
+def test_multiply_accumulates_of_prompted_clip(prompts: DeepPromptConfig, gmacs: float) -> None:
     assert round(describe_model(replace(prompted(prompts), num_frames=16)).gmacs_per_view, 1) == gmacs
 
 
@@ -148,7 +161,7 @@ def test_method_is_configured_on_any_architecture(method: str) -> None:
 
 def test_prompts_beyond_an_architecture_are_refused() -> None:
     with pytest.raises(SettingError, match="depth is 13, but the image tower has 12 layers; lower it"):
-        describe_model(prompted(VLPromptConfig(depth=13)))
+        describe_model(prompted(DeepPromptConfig(depth=13)))
 
 
 def test_groups_of_the_default_model() -> None:
@@ -164,7 +177,7 @@ def test_groups_of_the_default_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompts", "num_frames", "gmacs"),
+    ("adapters", "num_frames", "gmacs"),
     [
         (BETA, 4, 73.40),
         (BETA, 8, 148.546),
@@ -174,15 +187,14 @@ def test_groups_of_the_default_model() -> None:
         (NO_BETA, 8, 145.673),
         (NO_BETA, 16, 296.000),
         (NO_BETA, 32, 610.85),
-        (None, 4, 70.25),
-        (None, 8, 140.508),
-        (None, 16, 281.015),
-        (None, 32, 562.031),
+        (NoAdapters(), 4, 70.25),
+        (NoAdapters(), 8, 140.508),
+        (NoAdapters(), 16, 281.015),
+        (NoAdapters(), 32, 562.031),
     ],
 )
-def test_multiply_accumulates_of_a_view(prompts: TemporalPromptConfig | None, num_frames: int, gmacs: float) -> None:
-    method: Method = "vanilla" if prompts is None else "dual_semantic"
-    config = ModelConfig(method=method, num_frames=num_frames, temporal_prompts=prompts)
+def test_multiply_accumulates_of_a_view(adapters: Adapters, num_frames: int, gmacs: float) -> None:
+    config = ModelConfig(num_frames=num_frames, adapters=adapters)
     assert count_macs_per_view(config) / 1e9 == pytest.approx(gmacs, abs=0.006 if gmacs * 1000 % 10 < 1e-6 else 0.0006)
 
 
@@ -208,6 +220,6 @@ def test_multiply_accumulates_of_a_frame(architecture: str, macs: int) -> None:
     ],
 )
 def test_multiply_accumulates_of_token_blocks(beta: Beta, num_units: int, macs_per_token: int) -> None:
-    plain = ModelConfig(temporal_prompts=NO_BETA)
-    config = ModelConfig(temporal_prompts=replace(BETA, beta=beta, beta_units=num_units))
+    plain = ModelConfig(adapters=NO_BETA)
+    config = ModelConfig(adapters=replace(BETA, beta=beta, beta_units=num_units))
     assert count_macs_per_view(config) - count_macs_per_view(plain) == 12 * 8 * 17 * macs_per_token

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.training.fine_tuned import FINE_TUNED, PROMPTED, VL_PROMPTS
+from tests.training.fine_tuned import DEEP_PROMPTS, FINE_TUNED, PROMPTED, fine_tuned
 from tests.training.tiny import CLIP, random_clips, tiny_model, tiny_tokenizers
-from training.config.model import Fusion, ModelConfig, VLPromptConfig
+from training.config.adapters import DeepPromptConfig, Fusion
+from training.config.model import ModelConfig
 from training.models.builders import build_model
 from training.models.clip import ResidualAttentionBlock
 from training.models.deep_prompts import DeepPrompts
@@ -22,7 +23,7 @@ DEPTHS = [1, 2, 3]
 
 def prompted(depth: int, *, fusion: Fusion = "embedding") -> ModelConfig:
     """Prompt towers of three layers."""
-    return replace(PROMPTED, clip=TOWERS, fusion=fusion, vl_prompts=replace(VL_PROMPTS, depth=depth))
+    return replace(PROMPTED, clip=TOWERS, adapters=replace(DEEP_PROMPTS, depth=depth, fusion=fusion))
 
 
 def plain_block(block: ResidualAttentionBlock, tokens: list[Tensor], *, causal: bool) -> list[Tensor]:
@@ -76,10 +77,13 @@ def test_pooled_feature_is_the_mean_of_embeddings_frame_by_frame(config: ModelCo
     torch.testing.assert_close(model.encode_video(clips)[:, 0], torch.stack(expected), atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("fusion", ["decision", "image"])
-@pytest.mark.parametrize("config", [prompted(2), FINE_TUNED])
-def test_unpooled_features_are_each_frame_by_itself(config: ModelConfig, fusion: Fusion) -> None:
-    model, clips = tiny_model(replace(config, fusion=fusion)).eval(), random_clips(2)
+@pytest.mark.parametrize(
+    "config",
+    [prompted(2, fusion="decision"), prompted(2, fusion="image"),
+     fine_tuned(fusion="decision"), fine_tuned(fusion="image")],
+)  # fmt: skip
+def test_unpooled_features_are_each_frame_by_itself(config: ModelConfig) -> None:
+    model, clips = tiny_model(config).eval(), random_clips(2)
     expected = [[functional.normalize(slow_frame(model, frame), dim=0) for frame in clip] for clip in clips]
     stacked = torch.stack([torch.stack(clip) for clip in expected])
     torch.testing.assert_close(model.encode_video(clips), stacked, atol=2e-6, rtol=0)
@@ -157,15 +161,15 @@ def test_other_number_of_words_is_refused(config: ModelConfig, message: str) -> 
 )  # fmt: skip
 def test_prompts_that_towers_have_no_room_for_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(prompted(1), vl_prompts=replace(VL_PROMPTS, **changes))  # type: ignore[arg-type]
+        replace(prompted(1), adapters=replace(DEEP_PROMPTS, **changes))  # type: ignore[arg-type]
 
 
 def test_depth_beyond_a_named_tower_is_refused() -> None:
-    config = replace(PROMPTED, clip="ViT-B-16-quickgelu", vl_prompts=VLPromptConfig(depth=13))
+    config = replace(PROMPTED, clip="ViT-B-16-quickgelu", adapters=DeepPromptConfig(depth=13))
     with pytest.raises(ValueError, match="depth is 13, but the image tower has 12 layers; lower it"):
         build_model(config)
 
 
 def test_depth_is_bounded_by_the_shallower_tower() -> None:
     with pytest.raises(ValueError, match="depth is 2, but the text tower has 1 layers; lower it"):
-        replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, depth=2))
+        replace(PROMPTED, adapters=replace(DEEP_PROMPTS, depth=2))

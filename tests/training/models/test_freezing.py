@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.training.tiny import MODEL, random_clips, tiny_model, tiny_prompts
-from training.config.model import Beta, ModelConfig
+from training.config.adapters import Beta, TemporalEmbeddingConfig
+from training.config.model import ModelConfig
 from training.fitting.optimizer import build_optimizer
 from training.fitting.step import prepare_modes
 from training.models.freezing import adapter_modules, adapter_parameter_names, parameter_groups
@@ -25,7 +26,7 @@ def train(model: VideoCLIP, *, num_steps: int) -> None:
         optimizer.step()
 
 
-BASELINE = replace(MODEL, temporal_prompts=None)
+BASELINE = replace(MODEL, adapters=TemporalEmbeddingConfig())
 # Batch norm takes away what a bias before it adds; where rounding leaves nothing, such a bias never moves.
 CANCELLED = {
     f"video.prompts.{layer}.reparameterization.block.{unit}.0.route.reduce.bias" for layer in (0, 1) for unit in (0, 1)
@@ -42,7 +43,10 @@ def test_exactly_the_adapters_change(config: ModelConfig) -> None:
     assert changed | CANCELLED == adapter_parameter_names(model) | CANCELLED
 
 
-@pytest.mark.parametrize("config", [replace(MODEL, tune_image_tower=True), replace(BASELINE, tune_image_tower=True)])
+@pytest.mark.parametrize(
+    "config",
+    [tiny_prompts(tune_image_tower=True), replace(MODEL, adapters=TemporalEmbeddingConfig(tune_image_tower=True))],
+)
 def test_tuned_image_tower_changes_along_with_the_adapters(config: ModelConfig) -> None:
     model = tiny_model(config)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}

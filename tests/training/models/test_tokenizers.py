@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
+from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer, clean_english
 from tests.material import LISTS, require_material
 from training.models import clip  # noqa: F401
 from training.models.tokenizers import build_chinese_tokenizer, build_english_tokenizer, byte_alphabet
@@ -41,10 +41,18 @@ TEXTS = [
     "supercalifragilisticexpialidocious" * 20,
     "\x00\x01 control",
 ]
-# The engines know different versions of Unicode: they agree on characters of an early one, but for one combining mark.
-CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="\u0345").filter(
-    lambda character: ucd_3_2_0.category(character) != "Cn"
-)
+
+
+def is_known(text: str) -> bool:
+    """Whether every character was in an early version of Unicode, repaired encodings included.
+
+    The engines know different versions, and agree on the characters of that one.
+    """
+    return all(ucd_3_2_0.category(character) != "Cn" for character in clean_english(text))
+
+
+# The engines disagree on one combining mark.
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="\u0345").filter(is_known)
 # Contractions, digits, entities and repaired encodings are too rare in arbitrary text.
 FRAGMENTS = st.sampled_from(
     ["'s", "'LL", "&amp;", "&lt;", "Ã©", "â€™", "<", "7", "42", " ", "\n", "the", "Running", "😀"]
@@ -67,7 +75,11 @@ def test_english_ids_are_those_of_open_clip(english: EnglishTokenizer) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(texts=st.lists(st.one_of(st.text(CHARACTERS), st.lists(FRAGMENTS).map("".join)), min_size=20, max_size=20))
+@given(
+    texts=st.lists(
+        st.one_of(st.text(CHARACTERS).filter(is_known), st.lists(FRAGMENTS).map("".join)), min_size=20, max_size=20
+    )
+)
 def test_english_ids_of_any_text_are_those_of_open_clip(english: EnglishTokenizer, texts: list[str]) -> None:
     np.testing.assert_array_equal(english_ids(english, texts), OPEN_CLIP(texts).numpy())
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.training.tiny import MODEL, PREPROCESSING, random_clips, tiny_model, tiny_prompts
-from training.config.model import Beta
+from training.config.adapters import Beta, NoAdapters, TemporalEmbeddingConfig
 from training.models.builders import build_model
 from training.models.clip import build_clip
 from training.models.video_clip import VideoCLIP
 from training.models.video_encoder import VideoEncoder
 
-VANILLA = replace(MODEL, method="vanilla", temporal_prompts=None)
+VANILLA = replace(MODEL, adapters=NoAdapters())
 CLIPS = random_clips(2)
 
 
@@ -43,12 +43,12 @@ def test_temporal_embedding_starts_at_zero() -> None:
 
 
 def test_baseline_starts_as_plain_frames() -> None:
-    model = with_towers_of(tiny_model(replace(MODEL, temporal_prompts=None)).eval(), tiny_model(VANILLA))
+    model = with_towers_of(tiny_model(replace(MODEL, adapters=TemporalEmbeddingConfig())).eval(), tiny_model(VANILLA))
     assert torch.equal(model.encode_video(CLIPS), tiny_model(VANILLA).eval().encode_video(CLIPS))
 
 
 def test_baseline_adds_its_temporal_embedding_to_every_token() -> None:
-    model = tiny_model(replace(MODEL, temporal_prompts=None)).eval()
+    model = tiny_model(replace(MODEL, adapters=TemporalEmbeddingConfig())).eval()
     moved = tiny_model(VANILLA).eval()
     assert model.video.temporal_embedding is not None
     nn.init.normal_(model.video.temporal_embedding)

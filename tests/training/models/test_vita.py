@@ -20,7 +20,7 @@ CONFIG = replace(
     MODEL,
     clip=replace(CLIP, vision_layers=LAYERS),
     num_frames=FRAMES,
-    temporal_prompts=replace(PROMPTS, beta="none", num_global_prompts=SHARED),
+    adapters=replace(PROMPTS, beta="none", num_global_prompts=SHARED),
 )
 Weights = dict[str, Tensor]
 

@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config.model import ModelConfig, Recipe, TemporalPromptConfig
+from training.config.adapters import TemporalEmbeddingConfig, TemporalPromptConfig
+from training.config.model import ModelConfig, Recipe, ScoringConfig
 from training.config.overrides import override
 from training.errors import SettingError
 from training.recipes import RECIPES, find_recipe
@@ -76,14 +77,15 @@ def test_augmentation_is_that_of_the_table(name: str, rand_augment: str | None, 
 def test_published_and_practical_recipe_differ_in_start_words_and_rate(task: str) -> None:
     practical, paper = find_recipe(f"dual_semantic{task}"), find_recipe(f"dual_semantic{task}_paper")
     assert practical.model == ModelConfig(num_frames=16)
-    assert paper.model == ModelConfig(num_frames=16, temporal_prompts=PAPER, word_set="bike77")
+    assert paper.model == ModelConfig(num_frames=16, scoring=ScoringConfig(word_set="bike77"), adapters=PAPER)
     assert replace(paper.fit, learning_rate=practical.fit.learning_rate) == practical.fit
     assert paper.augment == practical.augment
 
 
 @pytest.mark.parametrize(("name", "tunes"), [("baseline_frozen", False), ("baseline_image_ft", True)])
 def test_baselines_have_neither_prompts_nor_chinese(name: str, tunes: bool) -> None:
-    expected = ModelConfig(num_frames=16, temporal_prompts=None, supervision="english", tune_image_tower=tunes)
+    adapters = TemporalEmbeddingConfig(tune_image_tower=tunes)
+    expected = ModelConfig(num_frames=16, supervision="english", adapters=adapters)
     assert find_recipe(name).model == expected
 
 
@@ -98,11 +100,11 @@ def test_baselines_have_neither_prompts_nor_chinese(name: str, tunes: bool) -> N
         ("template_en", "a video about {}.", lambda recipe: recipe.model.template_en == "a video about {}."),
         ("template_en", "the video is about {}.", lambda recipe: recipe.model.template_en == "the video is about {}."),
         ("supervision", "english", lambda recipe: recipe.model.supervision == "english"),
-        ("tune_image_tower", "true", lambda recipe: recipe.model.tune_image_tower),
-        ("global_prompts", "per_frame", lambda recipe: recipe.model.temporal_prompts.global_prompts == "per_frame"),
-        ("beta", "none", lambda recipe: recipe.model.temporal_prompts.beta == "none"),
-        ("beta_units", "1", lambda recipe: recipe.model.temporal_prompts.beta_units == 1),
-        ("beta_layout", "line", lambda recipe: recipe.model.temporal_prompts.beta_layout == "line"),
+        ("tune_image_tower", "true", lambda recipe: recipe.model.adapters.tune_image_tower),
+        ("global_prompts", "per_frame", lambda recipe: recipe.model.adapters.global_prompts == "per_frame"),
+        ("beta", "none", lambda recipe: recipe.model.adapters.beta == "none"),
+        ("beta_units", "1", lambda recipe: recipe.model.adapters.beta_units == 1),
+        ("beta_layout", "line", lambda recipe: recipe.model.adapters.beta_layout == "line"),
     ],
 )
 def test_settings_reach_their_fields(key: str, text: str, reach: object) -> None:

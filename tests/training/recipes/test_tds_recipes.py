@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config.model import AugmentConfig, SideNetworkConfig
+from training.config.adapters import SideNetworkConfig
+from training.config.fitting import AugmentConfig
 from training.config.overrides import override
 from training.recipes import find_recipe
 
@@ -26,7 +27,7 @@ def test_data_set_decides_classes_epochs_augmentation_and_frames(
     name: str, num_classes: int, num_epochs: int, augment: AugmentConfig, rule: str, resize: tuple[str, object]
 ) -> None:
     recipe = find_recipe(name)
-    assert recipe.model.side == SideNetworkConfig(num_classes=num_classes)
+    assert recipe.model.adapters == SideNetworkConfig(num_classes=num_classes)
     assert (recipe.fit.num_epochs, recipe.augment, recipe.model.sampling_rule) == (num_epochs, augment, rule)
     assert (recipe.model.preprocessing.resize_rule, recipe.model.preprocessing.resize_size) == resize
 
@@ -46,10 +47,8 @@ def test_optimizer_is_the_published_one(name: str) -> None:
 @pytest.mark.parametrize("name", ["tds_ssv1", "tds_ssv2", "tds_k400"])
 def test_released_recipe_differs_in_the_weight_of_differences_alone(name: str) -> None:
     paper, released = find_recipe(name), find_recipe(f"{name}_released")
-    assert paper.model.side is not None
-    assert paper.model.side.sme_alpha == 1.0
-    model = replace(paper.model, side=replace(paper.model.side, sme_alpha=0.5))
-    assert released == replace(paper, name=f"{name}_released", model=model)
+    assert vars(paper.model.adapters)["sme_alpha"] == 1.0
+    assert released == replace(override(paper, {"sme_alpha": "0.5"}), name=f"{name}_released")
 
 
 def test_recipe_of_shapes_counts_the_classes_of_its_data_and_can_be_opened() -> None:

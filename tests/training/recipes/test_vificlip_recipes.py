@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from training.config.model import AugmentConfig, VLPromptConfig
+from training.config.adapters import DeepPromptConfig, FineTuningConfig
+from training.config.fitting import AugmentConfig
 from training.config.overrides import override
 from training.recipes import find_recipe
 
@@ -12,9 +13,9 @@ PUBLISHED = ["vificlip_k400", "vificlip_full", "vificlip_base_to_novel", "vificl
              "vl_prompting_base_to_novel", "vl_prompting_few_shot"]  # fmt: skip
 FINE_TUNING = [name for name in PUBLISHED if not name.startswith("vl_prompting")]
 PROMPTING = {
-    "vl_prompting_base_to_novel": VLPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9),
-    "vl_prompting_few_shot": VLPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
-    "vl_prompting_shapes": VLPromptConfig(num_vision_tokens=8, num_text_tokens=8, depth=2),
+    "vl_prompting_base_to_novel": DeepPromptConfig(num_vision_tokens=16, num_text_tokens=16, depth=9),
+    "vl_prompting_few_shot": DeepPromptConfig(num_vision_tokens=10, num_text_tokens=10, depth=12),
+    "vl_prompting_shapes": DeepPromptConfig(num_vision_tokens=8, num_text_tokens=8, depth=2),
 }
 
 
@@ -63,14 +64,14 @@ def test_augmentation_is_that_of_the_published_configs(name: str) -> None:
 @pytest.mark.parametrize("name", [*FINE_TUNING, "vificlip_shapes"])
 def test_fine_tuning_trains_both_towers_on_a_photo(name: str) -> None:
     model = find_recipe(name).model
-    assert (model.method, model.mode, model.fusion) == ("vificlip", "full", "embedding")
-    assert (model.vl_prompts, model.template_en) == (None, "a photo of a {}.")
+    assert (model.method, model.template_en) == ("vificlip", "a photo of a {}.")
+    assert model.adapters == FineTuningConfig(mode="full", fusion="embedding")
 
 
 @pytest.mark.parametrize(("name", "prompts"), PROMPTING.items())
-def test_prompting_has_the_published_tokens_and_a_bare_label(name: str, prompts: VLPromptConfig) -> None:
+def test_prompting_has_the_published_tokens_and_a_bare_label(name: str, prompts: DeepPromptConfig) -> None:
     model = find_recipe(name).model
-    assert (model.method, model.vl_prompts, model.template_en) == ("vl_prompting", prompts, "{}.")
+    assert (model.method, model.adapters, model.template_en) == ("vl_prompting", prompts, "{}.")
 
 
 def test_bridge_is_training_for_transfer() -> None:
@@ -94,7 +95,7 @@ def test_shapes_stay_where_they_are(name: str) -> None:
     ],
 )
 def test_settings_reach_the_model(name: str, key: str, text: str, expected: str) -> None:
-    assert getattr(override(find_recipe(name), {key: text}).model, key) == expected
+    assert getattr(override(find_recipe(name), {key: text}).model.adapters, key) == expected
 
 
 @pytest.mark.parametrize(
@@ -102,4 +103,4 @@ def test_settings_reach_the_model(name: str, key: str, text: str, expected: str)
     [("num_vision_tokens", "4", 4), ("num_text_tokens", "4", 4), ("depth", "1", 1), ("allow_unbridged", "true", True)],
 )
 def test_settings_reach_the_prompts(key: str, text: str, expected: object) -> None:
-    assert getattr(override(find_recipe("vl_prompting_few_shot"), {key: text}).model.vl_prompts, key) == expected
+    assert getattr(override(find_recipe("vl_prompting_few_shot"), {key: text}).model.adapters, key) == expected

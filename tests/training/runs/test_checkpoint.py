@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from service.contract.errors import BundleError
 from tests.training.tiny import CLIP, MODEL, RECIPE, random_clips, tiny_model, write_tiny_backbone
+from training.config.adapters import TemporalEmbeddingConfig
 from training.config.model import BackboneConfig, Recipe
 from training.errors import RunError
 from training.models.clip import build_clip
@@ -122,7 +123,7 @@ def test_only_what_trains_is_in_a_checkpoint(backbone_dir: Path, tmp_path: Path)
 
 
 def test_tuned_image_tower_is_in_a_checkpoint(backbone_dir: Path, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, model=replace(MODEL, temporal_prompts=None, tune_image_tower=True))
+    recipe = replace(RECIPE, model=replace(MODEL, adapters=TemporalEmbeddingConfig(tune_image_tower=True)))
     run_dir = write_run(tmp_path / "run", backbone_dir, recipe=recipe)
     path = latest_checkpoint(run_dir) / "adapters.safetensors"
     tower = {f"video.visual.{name}" for name in load_model(run_dir).video.visual.state_dict()}
@@ -193,7 +194,7 @@ def test_config_survives_the_disk(tmp_path: Path) -> None:
 
 def test_recipe_of_an_earlier_version_has_todays_defaults(tmp_path: Path) -> None:
     values = json.loads(render_config(RECIPE))
-    del values["num_shots"], values["model"]["supervision"], values["model"]["temporal_prompts"]["beta_layout"]
+    del values["num_shots"], values["model"]["supervision"], values["model"]["adapters"]["beta_layout"]
     (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
     assert read_config(tmp_path / "config.json", kind=Recipe) == RECIPE
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training.fine_tuned import FINE_TUNED
 from tests.training.side import random_segments, side_config
 from tests.training.tiny import CLIP, MODEL, RECIPE, tiny_model, tiny_prompts
 from training.commands.menu import app
@@ -40,16 +41,14 @@ def measure(model: ModelConfig, **changes: Any) -> dict[str, Cost]:  # noqa: ANN
 def test_parts_differ_in_what_trains() -> None:
     assert list_parts(MODEL) == {
         "adapters": Part(MODEL),
-        "fully fine-tuned": Part(replace(MODEL, tune_image_tower=True)),
+        "fully fine-tuned": Part(tiny_prompts(tune_image_tower=True)),
         "adapters without beta": Part(tiny_prompts(beta="none")),
     }
 
 
 def test_fine_tuning_is_compared_by_tower_and_with_prompts() -> None:
     clip = replace(CLIP, vision_layers=9, text_layers=9, context_length=24)
-    model = ModelConfig(method="vificlip", clip=clip, chinese=None, num_frames=4, temporal_prompts=None,
-                        supervision="english", aggregation="mean", renormalise=False,
-                        preprocessing=MODEL.preprocessing)  # fmt: skip
+    model = replace(FINE_TUNED, clip=clip, chinese=None)
     trainable = {name: cost.trainable_parameters for name, cost in measure(model).items()}
     assert list(trainable) == ["fully fine-tuned", "image tower", "text tower", "prompts"]
     # The temperature trains only with both towers.

@@ -10,11 +10,11 @@ from service.contract.labels import Label
 from tests.training.export.miniature import LABELS
 from training.commands.menu import app
 from training.errors import SettingError
-from training.studies.label_cost import LabelCost, compare_costs, measure_label_cost, render_label_cost
+from training.studies.label_cost import TowerCost, compare_costs, measure_label_cost, render_label_cost
 
 
-def cost(*, lengths: str, cold: float, warm: tuple[float, ...], cpu: tuple[float, ...], positions: int) -> LabelCost:
-    return LabelCost(
+def cost(*, lengths: str, cold: float, warm: tuple[float, ...], cpu: tuple[float, ...], positions: int) -> TowerCost:
+    return TowerCost(
         language="en", lengths="padded" if lengths == "padded" else "dynamic", num_texts=3, num_positions=positions,
         compile_seconds=9.0, cold_seconds=cold, warm_seconds=warm, cpu_seconds=cpu,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.contract.wording import list_some
 from training.data.class_order import find_disagreements
 from training.data.split_files import read_split_list
 from training.errors import DataError
@@ -30,7 +31,7 @@ def read_numbered_list(path: Path, *, classes: Sequence[str]) -> tuple[tuple[tup
     sound = [base for base in possible if not faults[base]]
     if not sound:
         fewest = min(possible, key=lambda base: len(faults[base]))
-        named = "; ".join(map(str, faults[fewest][:2]))
+        named = list_some(faults[fewest], num_named=2, separator="; ")
         raise DataError(
             f"{path} numbers {len(faults[fewest])} classes differently than their list: {named}. Put the "
             "classes into the order of the numbers"

@@ -4,9 +4,7 @@ Layout of the folder: `labels.csv` (id, en, zh), `annotations.csv` (video, label
 folder), `data.json` (name, version, seed, counts), and `videos/<split>/`.
 """
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +17,7 @@ from rich.progress import track
 from training.data.motion_shapes.render import VideoFormat, render_video
 from training.data.motion_shapes.scene import Scene, draw_scene
 from training.data.motion_shapes.vocabulary import ActionLabel, motion_shapes_labels
+from training.files.texts import render_json, write_rows, write_text
 
 VERSION = 1
 SPLITS = ("train", "val", "test", "novel")
@@ -63,9 +62,8 @@ def render_motion_shapes(
         for _ in track(pool.map(render, videos, chunksize=16), total=len(videos), description="rendering videos"):
             pass
     labels = motion_shapes_labels()
-    _write_csv(
-        out / "labels.csv", header=("id", "en", "zh"), rows=[(each.label_id, each.en, each.zh) for each in labels]
-    )
+    texts = [(str(each.label_id), each.en, each.zh) for each in labels]
+    write_rows(out / "labels.csv", rows=[("id", "en", "zh"), *texts])
     counts = {split: sum(video.split == split for video in videos) for split in SPLITS}
     description = {
         "name": "MotionShapes",
@@ -75,9 +73,9 @@ def render_motion_shapes(
         "num_videos": counts,
         "video_format": asdict(video_format),
     }
-    _write(out / "data.json", text=json.dumps(description, indent=2) + "\n")
-    rows = [(video.path, video.label.label_id, video.split) for video in videos]
-    _write_csv(out / "annotations.csv", header=("video", "label_id", "split"), rows=rows)
+    write_text(out / "data.json", text=render_json(description))
+    rows = [(video.path, str(video.label.label_id), video.split) for video in videos]
+    write_rows(out / "annotations.csv", rows=[("video", "label_id", "split"), *rows])
 
 
 def _list_videos(seed: int, *, sizes: SplitSizes) -> Iterator[_Video]:
@@ -94,18 +92,3 @@ def _list_videos(seed: int, *, sizes: SplitSizes) -> Iterator[_Video]:
 def _render(video: _Video, *, out: Path, video_format: VideoFormat) -> None:
     """Render one video of the list."""
     render_video(video.scene(), path=out / video.path, video_format=video_format)
-
-
-def _write_csv(path: Path, *, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file, complete or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    unfinished.replace(path)
-
-
-def _write(path: Path, *, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.config.adapters import SideNetworkConfig
 from training.data.annotations import VideoData
 from training.evaluation.figures.activation_maps import collect_activations, draw_activations, map_activations
 from training.evaluation.figures.attention_maps import collect_arrays, draw_attention, map_attention
@@ -85,7 +86,7 @@ def _draw_maps(study: Study, *, out: Path) -> Path:
 def _draw_tsne(study: Study, *, seed: int, out: Path) -> Path:
     embedded, labels = study.scored.embedded, study.scored.labels
     adapted = "with adapters"
-    if study.model.config.side is not None:
+    if isinstance(study.model.config.adapters, SideNetworkConfig):
         adapted = "with the side network, logits" if study.scored.fusion is None else "with the side network"
     features = {"without adapters (frozen CLIP)": study.frozen_embedded.features, adapted: embedded.features}
     projections = {name: project(pool_frames(own), embedded.label_ids, seed=seed) for name, own in features.items()}

@@ -5,8 +5,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from service.contract.manifest import Lambda
-from training.evaluation.figures.scored import LambdaSweep
 from training.evaluation.figures.style import BLUE, VERMILION
+from training.evaluation.protocols import LambdaSweep
 
 
 def describe_lambda(sweep: LambdaSweep, *, fusion: Lambda) -> dict[str, Any]:

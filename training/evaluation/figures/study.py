@@ -1,16 +1,19 @@
 """What the figures of a run show: its model and its frozen CLIP on one split, embedded and scored once for all."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from service.contract.views import ViewPlan
 from training.data.annotations import VideoData
 from training.data.splits import select_split
 from training.errors import SettingError
+from training.evaluation.classes import classify_split
 from training.evaluation.embed import EmbeddedSplit, embed_split
 from training.evaluation.evaluate import load_protocol_model
-from training.evaluation.figures.scored import StudiedSplit, score_by_classes, score_by_texts
-from training.evaluation.protocols import Protocol
+from training.evaluation.protocols import Protocol, ScoredSplit
+from training.evaluation.texts import score_by_texts
+from training.models.label_bank import embed_labels
 from training.models.video_clip import VideoCLIP
 from training.runs.run import Run
 
@@ -33,7 +36,7 @@ class Study:
     frozen: VideoCLIP
     data: VideoData
     settings: FigureSettings
-    scored: StudiedSplit
+    scored: ScoredSplit
     frozen_embedded: EmbeddedSplit
 
 
@@ -56,19 +59,26 @@ def conduct_study(run: Run, *, data: VideoData, settings: FigureSettings) -> Stu
         cache_dir=run.features,
         num_workers=settings.num_workers,
     )
-    own = partial(embed, model)
-    if model.config.is_closed:
-        scored = score_by_classes(model, data=data, split=settings.split, embed=own)
-    else:
-        scored = score_by_texts(model, data=data, split=settings.split, select_on=settings.select_on, embed=own)
     return Study(
         model=model,
         frozen=frozen,
         data=data,
         settings=settings,
-        scored=scored,
+        scored=_score(partial(embed, model), model, data=data, settings=settings),
         frozen_embedded=embed(frozen, split=settings.split),
     )
+
+
+def _score(
+    embed: Callable[..., EmbeddedSplit], model: VideoCLIP, *, data: VideoData, settings: FigureSettings
+) -> ScoredSplit:
+    """Score by texts, or over a closed vocabulary's classes; their texts are read too, where all have English ones."""
+    if not model.config.is_closed:
+        return score_by_texts(embed, model, data=data, split=settings.split, select_on=settings.select_on)
+    scored = classify_split(embed, classes=model.classes, data=data, split=settings.split)
+    if any(each.en is None for each in scored.labels):
+        return scored
+    return replace(scored, texts=embed_labels(model, scored.labels, with_chinese=False).english)
 
 
 def _check(settings: FigureSettings, *, data: VideoData, chooses_lambda: bool) -> None:

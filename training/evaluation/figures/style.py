@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from service.contract.files import write_whole
 from service.contract.labels import Label
 from training.data.motion_shapes import motion_shapes_labels
 
@@ -50,18 +51,11 @@ def label_name(labels: Sequence[Label], label_id: int) -> str:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, complete or not at all."""
-    unfinished = _unfinished(path)
-    FigureCanvasAgg(figure).print_figure(unfinished, format="png", dpi=_DOTS_PER_INCH)
-    unfinished.replace(path)
+    with write_whole(path) as unfinished:
+        FigureCanvasAgg(figure).print_figure(unfinished, format="png", dpi=_DOTS_PER_INCH)
 
 
 def save_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Write arrays as NPZ, complete or not at all."""
-    unfinished = _unfinished(path)
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    unfinished.replace(path)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+    with write_whole(path) as unfinished:
+        np.savez_compressed(unfinished, allow_pickle=False, **arrays)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.config.model import BetaLayout
+from training.config.adapters import BetaLayout
 from training.models.reparameterization.layouts import TokenCells, build_conv
 
 

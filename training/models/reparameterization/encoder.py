@@ -10,7 +10,7 @@ from types import MappingProxyType
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.config.model import BetaLayout, TemporalPromptConfig
+from training.config.adapters import BetaLayout, TemporalPromptConfig
 from training.models.reparameterization.convolutions import ConvolutionBlock, build_c3d_unit, build_r2plus1d_unit
 from training.models.reparameterization.layouts import lay_out
 from training.models.reparameterization.sequence import ClipTransformer, FrameLSTM

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.model import BetaLayout
+from training.config.adapters import BetaLayout
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.model import BetaLayout
+from training.config.adapters import BetaLayout
 from training.models.reparameterization.layouts import build_conv
 
 RATIO = 4

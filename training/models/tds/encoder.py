@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from training.config.towers import SideNetworkConfig
+from training.config.adapters import SideNetworkConfig
 from training.models.clip import VisionTransformer
 from training.models.tds.heads import CosineHead, LinearHead
 from training.models.tds.side_network import SideNetwork

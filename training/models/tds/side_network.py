@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.config.towers import SideNetworkConfig
+from training.config.adapters import SideNetworkConfig
 from training.models.tds.recomputation import recompute
 from training.models.tds.side_block import SideBlock
 from training.models.tds.stem import SideStem
@@ -28,8 +28,8 @@ class SideNetwork(nn.Module):
         self.stem = SideStem(
             width,
             patch_size=patch_size,
-            padding=config.padding,
-            num_local_frames=config.frames_per_segment,
+            padding=config.stem_padding,
+            num_local_frames=config.num_local_frames,
             alpha=config.sme_alpha,
             beta=config.sme_beta,
         )
@@ -67,6 +67,6 @@ class SideNetwork(nn.Module):
 def _build_td_adapter(config: SideNetworkConfig, *, layer: int, num_layers: int) -> TemporalDifferenceAdapter | None:
     last_layer = num_layers - 1 if config.td_last_layer is None else config.td_last_layer
     is_inside = config.td_first_layer <= layer <= last_layer
-    if config.variant == "side4video" or config.td_adapter == "none" or not is_inside:
+    if config.td_adapter == "none" or not is_inside:
         return None
     return TemporalDifferenceAdapter(config.side_width, variant=config.td_adapter, kernel=config.td_kernel)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config.towers import TemporalDifferenceVariant
+from training.config.adapters import TemporalDifferenceVariant
 
 _REDUCTION = 16
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import Any, Literal
 
-from training.config.model import Recipe, SideNetworkConfig
+from training.config.adapters import SideNetworkConfig
+from training.config.model import Recipe
 from training.errors import SettingError
 from training.models.clip import clip_config
 
@@ -21,7 +22,7 @@ def with_side(recipe: Recipe, **changes: Any) -> Recipe:  # noqa: ANN401
         SettingError: the recipe has none.
     """
     side = replace(_require_side(recipe), **changes)
-    return replace(recipe, model=replace(recipe.model, side=side))
+    return replace(recipe, model=replace(recipe.model, adapters=side))
 
 
 def with_scaled_width(recipe: Recipe, *, share: float) -> Recipe:
@@ -86,8 +87,8 @@ def _fits(side: SideNetworkConfig, width: int) -> bool:
 
 
 def _require_side(recipe: Recipe) -> SideNetworkConfig:
-    side = recipe.model.side
-    if side is None:
+    side = recipe.model.adapters
+    if not isinstance(side, SideNetworkConfig):
         raise SettingError(
             f"recipe {recipe.name!r} has no side network to vary; start from one that has, such as tds_shapes"
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from training.config.model import Beta
+from training.config.adapters import Beta
 from training.errors import SettingError
 from training.studies.ablation import variants as change
 from training.studies.ablation.tds_tables import TDS_TABLES

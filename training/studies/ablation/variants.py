@@ -7,7 +7,15 @@ Which variants make a table, and what the paper measured, is in ``tables``; the 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from training.config.model import Beta, Fusion, Mode, Recipe
+from training.config.adapters import (
+    Beta,
+    FineTuningConfig,
+    Fusion,
+    Mode,
+    TemporalEmbeddingConfig,
+    TemporalPromptConfig,
+)
+from training.config.model import Recipe
 from training.errors import SettingError
 
 Change = Callable[[Recipe], Recipe]
@@ -86,7 +94,8 @@ def baseline(recipe: Recipe) -> Recipe:
     The paper does not say what its baseline trains. Here that is the temporal embedding and nothing else: the towers
     stay frozen as in the other rungs.
     """
-    return replace(recipe, model=replace(recipe.model, temporal_prompts=None, supervision="english"))
+    adapters = TemporalEmbeddingConfig(tune_image_tower=recipe.model.adapters.tune_image_tower)
+    return replace(recipe, model=replace(recipe.model, supervision="english", adapters=adapters))
 
 
 def temporal_prompts(recipe: Recipe) -> Recipe:
@@ -119,10 +128,9 @@ def beta(recipe: Recipe, *, kind: Beta) -> Recipe:
 
     C3D has one convolution of 3 x 3 x 3 in place of each two factorised ones, which keeps its parameters near theirs.
     """
-    prompts = recipe.model.temporal_prompts
-    if kind != "c3d" or prompts is None:
+    if kind != "c3d":
         return with_prompts(recipe, beta=kind)
-    return with_prompts(recipe, beta=kind, beta_units=max(1, prompts.beta_units // 2))
+    return with_prompts(recipe, beta=kind, beta_units=max(1, _require_prompts(recipe).beta_units // 2))
 
 
 def without_residual(recipe: Recipe, *, kind: Beta) -> Recipe:
@@ -160,12 +168,12 @@ def fine_tuned(recipe: Recipe, *, mode: Mode = "full", fusion: Fusion = "embeddi
     Raises:
         SettingError: the recipe is none of fine-tuning.
     """
-    if recipe.model.method != "vificlip":
+    if not isinstance(recipe.model.adapters, FineTuningConfig):
         raise SettingError(
             f"recipe {recipe.name!r} is one of {recipe.model.method}; start from one of vificlip, such as "
             "vificlip_shapes"
         )
-    return replace(recipe, model=replace(recipe.model, mode=mode, fusion=fusion))
+    return replace(recipe, model=replace(recipe.model, adapters=FineTuningConfig(mode=mode, fusion=fusion)))
 
 
 def with_prompts(recipe: Recipe, **changes: object) -> Recipe:
@@ -174,10 +182,14 @@ def with_prompts(recipe: Recipe, **changes: object) -> Recipe:
     Raises:
         SettingError: the recipe has none.
     """
-    prompts = recipe.model.temporal_prompts
-    if prompts is None:
+    changed = replace(_require_prompts(recipe), **changes)  # type: ignore[arg-type]
+    return replace(recipe, model=replace(recipe.model, adapters=changed))
+
+
+def _require_prompts(recipe: Recipe) -> TemporalPromptConfig:
+    prompts = recipe.model.adapters
+    if not isinstance(prompts, TemporalPromptConfig):
         raise SettingError(
             f"recipe {recipe.name!r} has no temporal prompts to vary; start from one that has, such as dual_semantic"
         )
-    changed = replace(prompts, **changes)  # type: ignore[arg-type]
-    return replace(recipe, model=replace(recipe.model, temporal_prompts=changed))
+    return prompts

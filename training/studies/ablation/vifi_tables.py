@@ -6,7 +6,7 @@ note tells them. What a variant changes is in ``variants`` and ``other_methods``
 
 from functools import partial
 
-from training.config.model import Fusion
+from training.config.adapters import Fusion
 from training.studies.ablation import other_methods
 from training.studies.ablation import variants as change
 from training.studies.ablation.variants import Change, PaperAccuracy, Table, Variant

@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from training.config.model import TemporalPromptConfig
+from training.config.adapters import TemporalPromptConfig
 from training.models.reparameterization.encoder import Reparameterization
 
 WIDTH, INNER = 6, 4

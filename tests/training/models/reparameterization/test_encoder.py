@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.models.reparameterization.slow import WIDTH, build
-from training.config.model import Beta, TemporalPromptConfig
+from training.config.adapters import Beta, TemporalPromptConfig
 from training.models.reparameterization.encoder import build_reparameterization
 
 VARIANTS = [beta for beta in get_args(Beta) if beta != "none"]

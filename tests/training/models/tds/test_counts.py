@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from training.config.adapters import SideNetworkConfig
 from training.config.model import ModelConfig
 from training.models.builders import build_model
 from training.models.card import configure_method, describe_model
@@ -16,8 +17,8 @@ FOUR = {"variant": "side4video"}
 
 def configure(architecture: str = BASE, *, num_frames: int = 8, **changes: Any) -> ModelConfig:  # noqa: ANN401
     config = configure_method("tds", architecture=architecture, num_frames=num_frames)
-    assert config.side is not None
-    return replace(config, side=replace(config.side, **changes))
+    assert isinstance(config.adapters, SideNetworkConfig)
+    return replace(config, adapters=replace(config.adapters, **changes))
 
 
 def trainable(config: ModelConfig) -> dict[str, int]:
@@ -83,9 +84,6 @@ def test_multiply_accumulates_of_a_view(
 
 
 def test_released_preset_weighs_differences_by_a_half() -> None:
-    released, printed = (
-        configure_method(name, architecture=BASE, num_frames=8).side for name in ("tds_released", "tds")
-    )
-    assert released is not None
-    assert printed == replace(released, sme_alpha=1.0)
-    assert released.sme_alpha == 0.5
+    released = configure_method("tds_released", architecture=BASE, num_frames=8)
+    assert released == configure(sme_alpha=0.5)
+    assert configure().adapters == SideNetworkConfig(num_classes=174, sme_alpha=1.0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.training.fine_tuned import FINE_TUNED
 from tests.training.models.tds.slow import scatter
 from tests.training.side import SIDE, SIDE_MODEL, random_segments, side_config
 from tests.training.tiny import CLIP, tiny_model
@@ -82,7 +83,7 @@ def test_encoder_reads_every_layer_of_open_clip(config: ModelConfig) -> None:
 
 def test_fused_feature_is_the_pooled_tower_alone() -> None:
     model, clips = scattered(FUSED), random_segments(2)
-    plain = tiny_model(replace(SIDE_MODEL, method="vificlip", side=None)).eval()
+    plain = tiny_model(FINE_TUNED).eval()
     plain.video.visual.load_state_dict(model.video.visual.state_dict())
     torch.testing.assert_close(model.encode_video(clips)[:, 1:], plain.encode_video(clips[:, :, 2]))
 
@@ -148,7 +149,7 @@ def test_gradients_reach_the_side_alone(config: ModelConfig) -> None:
 
 
 def test_tower_in_training_gets_gradients() -> None:
-    model = tiny_model(replace(SIDE_MODEL, tune_image_tower=True))
+    model = tiny_model(side_config(tune_image_tower=True))
     prepare_modes(model)
     model.encode_video(random_segments(2)).sum().backward()
     assert model.video.visual.conv1.weight.grad is not None
@@ -156,7 +157,7 @@ def test_tower_in_training_gets_gradients() -> None:
 
 def test_nothing_of_the_tower_is_kept_but_the_tokens_that_are_read() -> None:
     tokens, inner = (2, 4, 5, 16), 64
-    frozen, tuned = saved_shapes(SIDE_MODEL), saved_shapes(replace(SIDE_MODEL, tune_image_tower=True))
+    frozen, tuned = saved_shapes(SIDE_MODEL), saved_shapes(side_config(tune_image_tower=True))
     assert not [shape for shape in frozen if inner in shape]
     assert [shape for shape in tuned if inner in shape]
     assert frozen.count(tokens) == CLIP.vision_layers

@@ -3,13 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.training.side import SIDE, SIDE_MODEL, side_config
-from tests.training.tiny import CLIP, RECIPE, tiny_model
-from training.config.model import Recipe, SideNetworkConfig
+from tests.training.tiny import CLIP, MODEL, RECIPE, tiny_model
+from training.config.adapters import SideNetworkConfig
+from training.config.model import Recipe
 from training.config.overrides import override
 from training.errors import SettingError
 from training.models.card import METHODS
@@ -46,10 +47,8 @@ def test_model_of_an_unknown_number_of_classes_is_not_built() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_frames": 1}, "num_frames is 1, but a side network compares segments of a clip; use at least 2"),
-        ({"side": None}, "method is 'tds' and side is None; tds has a side network, and no other method does"),
-        ({"method": "vanilla"}, "method is 'vanilla' and side is SideNetworkConfig("),
-        ({"aggregation": "word_weighted"}, "method is 'tds' and aggregation is 'word_weighted'; it must be 'mean'"),
+        ({"num_frames": 1}, "num_frames is 1; a clip of method 'tds' has at least 2"),
+        ({"scoring": MODEL.scoring}, "method is 'tds' and aggregation is 'word_weighted'; it must be 'mean'"),
     ],
 )
 def test_models_that_do_not_fit_a_side_network_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -72,10 +71,9 @@ def test_heads_have_64_channels(side_width: int, num_heads: int) -> None:
 
 
 @pytest.mark.parametrize(("variant", "expected"), [("tds", (5, 1)), ("side4video", (1, 0))])
-def test_variant_decides_frames_and_padding(variant: str, expected: tuple[int, int]) -> None:
-    config = side_config(variant=variant)
-    assert config.side is not None
-    assert (config.num_local_frames, config.side.padding) == expected
+def test_variant_decides_frames_and_padding(variant: Literal["tds", "side4video"], expected: tuple[int, int]) -> None:
+    config = replace(SIDE, variant=variant)
+    assert (config.num_local_frames, config.stem_padding) == expected
 
 
 def test_models_without_a_side_network_take_one_frame() -> None:
@@ -90,7 +88,7 @@ def test_recipe_survives_its_file(tmp_path: Path) -> None:
 
 def test_sizes_are_set_from_the_command_line() -> None:
     config = override(METHODS["tds"](), {"head": "cosine", "side_width": "128", "num_classes": "7"})
-    assert config.side == replace(SideNetworkConfig(head="cosine"), side_width=128, num_classes=7)
+    assert config.adapters == replace(SideNetworkConfig(head="cosine"), side_width=128, num_classes=7)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.training.fine_tuned import FINE_TUNING, PROMPTED, VL_PROMPTS
+from tests.training.fine_tuned import FINE_TUNING, prompted
 from tests.training.side import SIDE_MODEL
 from tests.training.tiny import RECIPE, write_tiny_backbone, write_tiny_data
 from training.config.model import Recipe
@@ -160,7 +160,7 @@ def test_unknown_variant_is_refused(start: Open) -> None:
 
 
 def prompt(recipe: Recipe) -> Recipe:
-    return replace(recipe, model=replace(PROMPTED, vl_prompts=replace(VL_PROMPTS, allow_unbridged=False)))
+    return replace(recipe, model=prompted(allow_unbridged=False))
 
 
 CHAIN = Table(
@@ -215,7 +215,7 @@ def test_closed_classes_are_counted_measured_and_found_done(start: Open, run: Ca
     assert num_failed == 0, said
     assert "(classes)" in said
     config = json.loads((ablation.directory / "tds_closed" / "seed0" / "config.json").read_text(encoding="utf-8"))
-    assert config["model"]["side"]["num_classes"] == 3
+    assert config["model"]["adapters"]["num_classes"] == 3
     opened, closed = collect_results(ablation)
     assert [each.accuracy("English", measure="top1") is None for each in (opened, closed)] == [False, True]
     assert closed.accuracy("fused", measure="top1") is not None

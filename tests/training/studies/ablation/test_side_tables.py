@@ -10,7 +10,7 @@ from tests.training.tiny import RECIPE
 from training.config.model import Recipe
 from training.errors import SettingError
 from training.recipes import find_recipe
-from training.studies.ablation.side_variants import with_adapters_in, with_scaled_width
+from training.studies.ablation.side_variants import with_adapters_in, with_scaled_width, with_side
 from training.studies.ablation.tables import find_table
 
 SSV1 = find_recipe("tds_ssv1")
@@ -22,8 +22,8 @@ def changes(table: str, recipe: Recipe = SSV1) -> list[dict[str, Any]]:
     found = []
     for variant in find_table(table).variants:
         own = variant.change(recipe)
-        before, after = (vars(each.model.side) for each in (recipe, own))
-        assert replace(own, model=replace(own.model, side=recipe.model.side)) == recipe
+        before, after = (vars(each.model.adapters) for each in (recipe, own))
+        assert replace(own, model=replace(own.model, adapters=recipe.model.adapters)) == recipe
         found.append({key: value for key, value in after.items() if value != before[key]})
     return found
 
@@ -57,9 +57,9 @@ def test_ablations_change_the_side_network_alone(
     [(320, 128, 512), (64, 26, 102), (512, 204, 816), (8, 3, 13), (240, 96, 384), (1, 1, 2)],
 )
 def test_widths_are_shares_of_the_recipes_that_heads_divide(width: int, narrow: int, wide: int) -> None:
-    recipe = replace(SSV1, model=replace(SSV1.model, side=replace(SSV1.model.side, side_width=width)))  # type: ignore[type-var]
-    found = [with_scaled_width(recipe, share=share).model.side for share in (0.4, 1.0, 1.6)]
-    assert [side and side.side_width for side in found] == [narrow, width, wide]
+    recipe = with_side(SSV1, side_width=width)
+    found = [vars(with_scaled_width(recipe, share=share).model.adapters) for share in (0.4, 1.0, 1.6)]
+    assert [side["side_width"] for side in found] == [narrow, width, wide]
 
 
 def test_titles_tell_the_sizes_that_shares_came_to() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.training.tiny import MODEL
+from training.config.adapters import TemporalEmbeddingConfig
 from training.config.model import Recipe
 from training.errors import SettingError
 from training.recipes import find_recipe
@@ -71,7 +72,7 @@ def test_tables_are_those_of_the_paper() -> None:
 
 def test_components_are_added_one_by_one() -> None:
     assert changes("components") == {
-        "baseline": {"temporal_prompts": None, "supervision": "english"},
+        "baseline": {"kind": "temporal_embedding", "supervision": "english"},
         "tp": {"beta": "none", "supervision": "english"},
         "tp_beta": {"supervision": "english"},
         "full": {},
@@ -152,10 +153,14 @@ def test_fusions_of_fine_tuned_clip_change_one_field() -> None:
 def test_base_to_novel_goes_from_clip_to_prompts_and_dual_semantics() -> None:
     variants = {each.name: each for each in find_table("vifi_base_to_novel").variants}
     recipes = {name: variant.change(FINE_TUNED) for name, variant in variants.items()}
-    assert [(each.model.method, each.model.mode) for each in recipes.values()] == [
-        ("vanilla", "full"), ("vificlip", "image"), ("vificlip", "text"), ("vificlip", "full"),
-        ("vl_prompting", "full"), ("dual_semantic", "full"),
+    assert [each.model.method for each in recipes.values()] == [
+        "vanilla", "vificlip", "vificlip", "vificlip", "vl_prompting", "dual_semantic",
     ]  # fmt: skip
+    assert [vars(recipes[mode].model.adapters)["mode"] for mode in ("image", "text", "full")] == [
+        "image",
+        "text",
+        "full",
+    ]
     assert {each.num_shots for each in recipes.values()} == {FINE_TUNED.num_shots}
     assert [name for name, each in variants.items() if not each.trains] == ["vanilla"]
     assert {name: each.starts_from for name, each in variants.items() if each.starts_from} == {"prompting": "full"}
@@ -216,7 +221,7 @@ def test_recipe_without_what_a_table_compares_is_refused() -> None:
 
 
 def test_prompts_cannot_vary_where_there_are_none() -> None:
-    bare = replace(RECIPE, model=replace(RECIPE.model, temporal_prompts=None))
+    bare = replace(RECIPE, model=replace(RECIPE.model, adapters=TemporalEmbeddingConfig()))
     with pytest.raises(SettingError, match="recipe 'dual_semantic' has no temporal prompts to vary; start from one"):
         find_table("beta").variants[0].change(bare)
 
