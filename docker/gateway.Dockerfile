@@ -28,6 +28,8 @@ RUN groupadd --gid 10001 duoact \
 COPY --from=build /opt/duoact /opt/duoact
 ENV PATH=/opt/duoact/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     DUOACT_HOST=0.0.0.0 DUOACT_PORT=8000 DUOACT_BUNDLE=/bundle DUOACT_CACHE_DIR=/var/cache/duoact
+# Without libseccomp the gateway would refuse to listen on 0.0.0.0: better that this build fails.
+RUN python3 -c "import pyseccomp"
 USER 10001:10001
 WORKDIR /
 VOLUME /var/cache/duoact

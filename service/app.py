@@ -210,6 +210,11 @@ def build_gateway(parts: Parts) -> Gateway:
     gateway.metrics.watch_counts(
         "decoding_workers_ended", description="Decoding workers that ended, by cause.", counts=parts.reader.deaths
     )
+    gateway.metrics.watch(
+        "decoding_filtered",
+        description="1 where decoding workers run under their filter of system calls.",
+        value=lambda: float((guards := parts.reader.guards) is not None and guards.filters_system_calls),
+    )
     if parts.label_banks.shared is not None:
         _watch_shared_labels(parts.label_banks.shared, gateway.metrics)
     return gateway

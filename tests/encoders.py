@@ -120,6 +120,7 @@ class FakeReader:
     names: list[str] = field(default_factory=list)
     num_cancelled: int = 0
     rules: ViewRules | None = None
+    guards: SandboxReport = GUARDED
     deaths: dict[str, int] = field(default_factory=dict)
 
     async def check(self) -> None:

@@ -70,9 +70,10 @@ class DecodePool:
         self._running: _Running | None = None
         self.deaths: dict[str, int] = dict.fromkeys(CAUSES, 0)
 
-    def keep_alive(self) -> bool:
-        """Whether videos are taken; workers that are gone are replaced without being asked for."""
-        return self._running is not None and self._running.keeper.takes_videos
+    @property
+    def guards(self) -> SandboxReport | None:
+        """Which guards hold in the workers; None where none run."""
+        return None if self._running is None else self._running.guards
 
     def start(self) -> SandboxReport:
         """Start the workers, unless they run, and wait for the first; answers which guards hold in them.
@@ -81,18 +82,18 @@ class DecodePool:
             DecoderUnavailableError: no worker can be started.
         """
         if self._running is not None:
-            return self._running.report
+            return self._running.guards
         keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
-        report = keeper.start()
+        guards = keeper.start()
         self._running = _Running(
-            report,
+            guards,
             keeper,
             {
                 "decoding": ThreadPoolExecutor(self._num_workers, thread_name_prefix="decoding"),
                 "checking": ThreadPoolExecutor(1, thread_name_prefix="checking"),
             },
         )
-        return report
+        return guards
 
     def close(self) -> None:
         """End all workers, busy or not; closing twice is harmless."""
@@ -196,7 +197,7 @@ class DecodePool:
 class _Running:
     """What runs between start and close."""
 
-    report: SandboxReport
+    guards: SandboxReport
     keeper: Keeper
     threads: Mapping[str, ThreadPoolExecutor]
 

@@ -30,6 +30,11 @@ class VideoReader(Protocol):
         ...
 
     @property
+    def guards(self) -> SandboxReport | None:
+        """Which guards hold where videos are read; None before it has begun."""
+        ...
+
+    @property
     def deaths(self) -> Mapping[str, int]:
         """How many workers have ended so far, by cause."""
         ...

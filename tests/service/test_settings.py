@@ -41,6 +41,28 @@ def test_keys_are_separated_by_commas_and_do_not_print(monkeypatch: pytest.Monke
     assert "first-key" not in repr(settings)
 
 
+def test_keys_of_a_file_stand_one_a_line(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("third\n\n fourth \n", encoding="utf-8")
+    settings = Settings.load(api_keys="first", api_keys_file=tmp_path / "keys")
+    assert settings.read_api_keys() == ("first", "third", "fourth")
+    assert Settings.load(api_keys_file="").read_api_keys() == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\n", "holds no key; write one a line"), (b"\xff", "cannot be read")]
+)
+def test_file_without_keys_lets_nobody_start(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "keys").write_bytes(content)
+    with pytest.raises(SettingsError, match=f"DUOACT_API_KEYS_FILE .*{message}"):
+        Settings.load(api_keys_file=tmp_path / "keys").read_api_keys()
+
+
+@pytest.mark.parametrize("name", ["api_keys_file", "upload_dir"])
+def test_path_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"DUOACT_{name.upper()} is .*does not point to a"):
+        Settings.load(**{name: tmp_path / "none"})
+
+
 def test_cache_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUOACT_CACHE_DIR", "")
     assert Settings.load().cache_dir is None
