@@ -10,12 +10,12 @@ _PROCESSES = Path("/proc")
 
 def nursery_ids() -> list[int]:
     """The nurseries of this process; one for each pool."""
-    return [child for child in _children(os.getpid()) if b"service.decoding.nursery" in _command(child)]
+    return [child for child in children_of(os.getpid()) if b"service.decoding.nursery" in _command(child)]
 
 
 def worker_ids() -> list[int]:
     """The workers of these nurseries, oldest first."""
-    return sorted(worker for nursery in nursery_ids() for worker in _children(nursery))
+    return sorted(worker for nursery in nursery_ids() for worker in children_of(nursery))
 
 
 def read_status(process: int) -> dict[str, str]:
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
         time.sleep(0.005)
 
 
-def _children(parent: int) -> list[int]:
+def children_of(parent: int) -> list[int]:
     found = []
     for entry in _PROCESSES.iterdir():
         if entry.name.isdecimal() and _parent(entry) == parent:
