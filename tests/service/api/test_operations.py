@@ -40,6 +40,25 @@ async def test_canary_that_recovers_makes_the_service_ready_again(run_service: R
     assert engine.is_closed
 
 
+async def test_what_the_caches_hold_is_answered_while_the_encoder_is_away(run_service: RunService) -> None:
+    files, data = {"video": ("a", b"pixels")}, {"labels": json.dumps(["moving left"])}
+    async with run_service() as service:
+        known = await service.client.post("/recognize", files=files, data=data)
+        service.engine.check_error = EncoderUnavailableError("away")
+        await service.app.state.gateway.readiness.replay()
+        again = await service.client.post("/recognize", files=files, data=data)
+        other_video = await service.client.post("/recognize", files={"video": ("a", b"others")}, data=data)
+        other_label = await service.client.post("/recognize", files=files, data={"labels": '["never asked"]'})
+        num_decoded = len(service.engine.reader.names)
+        assert (await service.client.get("/readyz")).json()["missing"] == ["encoder: away"]
+    assert (known.status_code, again.status_code) == (200, 200)
+    assert again.json()["predictions"] == known.json()["predictions"]
+    for refused in (other_video, other_label):
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:duoact:problem:encoder-unavailable")
+        assert refused.json()["detail"] == "encoder: away; try again later"
+    assert num_decoded == 1, "a video is not decoded for an encoder that is away"
+
+
 async def test_decoding_that_comes_back_makes_the_service_ready_again(run_service: RunService) -> None:
     async with run_service(canary_period_seconds=0.02) as service:
         service.engine.reader.alive = False
