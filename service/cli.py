@@ -21,11 +21,11 @@ from service.capacity.command import capacity
 from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
 from service.contract.views import DEFAULT_VIEWS, ViewPlan
-from service.decoding.exposure import check_exposure
 from service.decoding.sandbox import forbid_dumps
+from service.http.requests import is_loopback
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.questions import Question, StoredVideo
-from service.server import DrainingServer, open_socket, render_url
+from service.server import DrainingServer, check_exposure, open_socket, render_url
 from service.settings import Settings, SettingsError
 from service.telemetry.logging import configure_logging
 
@@ -61,9 +61,12 @@ def serve(
         forbid_dumps()
         with open_socket(settings.host, settings.port) as listening:
             parts = load_parts(settings)
-            check_exposure(parts.reader.start(), address=listening.getsockname()[0])
+            address = listening.getsockname()[0]
+            check_exposure(parts.reader.start(), address=address)
+            # Who asks for no key, and serves this machine alone, is not to be asked through another site's name.
+            is_open = bool(settings.read_api_keys()) or not is_loopback(address)
             typer.echo(f"DuoAct serves {parts.answering.bundle.manifest.name} on {render_url(listening)}")
-            DrainingServer(build_app(parts), settings=settings).run(sockets=[listening])
+            DrainingServer(build_app(parts), settings=settings, is_open=is_open).run(sockets=[listening])
     except (DuoActError, SettingsError) as error:
         _fail(error)
 

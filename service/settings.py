@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.decode import DecodeLimits
 from service.contract.labels import LabelLimits
+from service.http.limits import ConnectionLimits
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0.0)]
@@ -68,6 +69,12 @@ class Settings(BaseSettings):
     max_label_characters: Positive = LabelLimits.num_characters
     max_template_characters: Positive = 256
 
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    max_connections: Positive = ConnectionLimits.num_connections
+    header_seconds: Seconds = ConnectionLimits.header_seconds
+    body_grace_seconds: Seconds = ConnectionLimits.grace_seconds
+    min_upload_bytes_per_second: Positive = ConnectionLimits.min_bytes_per_second
+
     max_concurrent_requests: Positive = 4
     max_queue_length: Annotated[int, Field(ge=0)] = 16
     deadline_seconds: Seconds = 60.0
@@ -83,10 +90,10 @@ class Settings(BaseSettings):
     redis_rest_seconds: Seconds = 5.0
     redis_lifetime_seconds: Positive = 30 * 86_400
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "allowed_hosts", mode="before")
     @classmethod
-    def _split_keys(cls, value: object) -> object:
-        """Read several keys separated by commas."""
+    def _split(cls, value: object) -> object:
+        """Read several texts separated by commas."""
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
 
     @field_validator(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from service.decoding.exposure import check_exposure
+from service.server import check_exposure
 from service.settings import SettingsError
 from tests.encoders import GUARDED
 
