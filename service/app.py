@@ -196,7 +196,11 @@ def build_gateway(parts: Parts) -> Gateway:
             ),
             period_seconds=settings.canary_period_seconds,
         ),
-        admission=Admission(num_slots=settings.max_concurrent_requests, queue_length=settings.max_queue_length),
+        admission=Admission(
+            num_slots=settings.max_concurrent_requests,
+            queue_length=settings.max_queue_length,
+            num_uploads=settings.max_uploads,
+        ),
         spool=spool,
         metrics=Metrics(),
         limits=GatewayLimits(
@@ -237,8 +241,11 @@ def _watch_gauges(gateway: Gateway) -> None:
     metrics.watch("requests_working", description="Recognitions that hold a slot.", value=lambda: admission.num_working)
     metrics.watch(
         "requests_waiting",
-        description="Recognitions that upload or wait for a slot.",
+        description="Recognitions that wait for a slot.",
         value=lambda: admission.num_waiting,
+    )
+    metrics.watch(
+        "requests_uploading", description="Recognitions whose body arrives.", value=lambda: admission.num_uploading
     )
     metrics.watch(
         "ready", description="1 where the service is ready.", value=lambda: float(not gateway.readiness.missing())

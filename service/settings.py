@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     body_grace_seconds: Seconds = ConnectionLimits.grace_seconds
     min_upload_bytes_per_second: Positive = ConnectionLimits.min_bytes_per_second
 
+    max_uploads: Positive = 256
     max_concurrent_requests: Positive = 4
     max_queue_length: Annotated[int, Field(ge=0)] = 16
     deadline_seconds: Seconds = 60.0

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from service.api.access import UnauthorizedError
+from service.api.uploads import UploadTooSlowError
 from service.contract.errors import (
     BundleError,
     DeadlineExceededError,
@@ -52,6 +53,7 @@ PROBLEMS: dict[type[DuoActError], ProblemKind] = {
     MalformedRequestError: ProblemKind(400, "malformed-request", "The request cannot be read"),
     UnauthorizedError: ProblemKind(401, "unauthorized", "An API key is needed"),
     NotFoundError: ProblemKind(404, "not-found", "Not stored here"),
+    UploadTooSlowError: ProblemKind(408, "upload-too-slow", "The upload took too long"),
     VideoTooLargeError: ProblemKind(413, "video-too-large", "The video exceeds a limit", "video"),
     UnsupportedVideoError: ProblemKind(415, "unsupported-video", "The file is not an accepted video", "video"),
     UndecodableVideoError: ProblemKind(422, "undecodable-video", "The video yields no usable frames", "video"),

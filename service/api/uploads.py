@@ -13,13 +13,17 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.api.spool import SpooledFile
-from service.contract.errors import LabelError, MalformedRequestError, VideoTooLargeError
+from service.contract.errors import DuoActError, LabelError, MalformedRequestError, VideoTooLargeError
 from service.recognition.questions import StoredVideo
 
 FILE_FIELD = "video"
 _FLUSH_BYTES = 1 << 20
 # Fields besides the labels; each name may be given once, so this leaves room to say which one is repeated.
 _OTHER_FIELDS = 64
+
+
+class UploadTooSlowError(DuoActError):
+    """The body was not whole when the request's time was over: the client's connection is at fault."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,23 @@
 """``POST /recognize``: a video and labels in, a ranking out."""
 
+import asyncio
+from contextlib import ExitStack
+
 from fastapi import APIRouter, Request, Response
 
+from service.api.clients import name_client
 from service.api.dependencies import Gateway, GatewayDep
 from service.api.disconnect import until_disconnect
 from service.api.fields import read_request
 from service.api.form import describe_form
 from service.api.schemas import Answer, Problem, render_answer, render_json
-from service.api.uploads import Form, read_form
+from service.api.spool import SpooledFile
+from service.api.uploads import Form, UploadTooSlowError, read_form
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import Recognition
 
 router = APIRouter()
-_PROBLEMS = (400, 401, 404, 413, 415, 422, 429, 503, 504, 507)
+_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 503, 504, 507)
 
 
 @router.post(
@@ -25,22 +30,33 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
     """Rank labels for a video, in English, in Chinese, or in both; or the classes of a closed vocabulary."""
     deadline = Deadline(request.state.started_at, gateway.limits.deadline_seconds)
     stopwatch = Stopwatch(started_at=request.state.started_at)
-    async with gateway.admission.admit():
-        with gateway.spool.open() as file:
-            with stopwatch.stage("upload"):
-                async with deadline.guard("the upload"):
-                    form = await read_form(
-                        request.stream(), file=file, headers=request.headers, limits=gateway.limits.form
-                    )
-            work = _recognize(form, gateway, deadline=deadline, stopwatch=stopwatch)
-            recognition = await until_disconnect(work, request=request)
+    client = name_client(request)
+    with ExitStack() as stack:
+        with gateway.admission.upload(client), stopwatch.stage("upload"):
+            file = stack.enter_context(gateway.spool.open())
+            form = await _upload(request, file=file, gateway=gateway, deadline=deadline)
+        stack.enter_context(gateway.admission.queue(client))
+        work = _recognize(form, gateway, client=client, deadline=deadline, stopwatch=stopwatch)
+        recognition = await until_disconnect(work, request=request)
     answer = render_answer(
         recognition, bundle=gateway.answering.bundle, request_id=request.state.request_id, stopwatch=stopwatch
     )
     return _respond(answer, request=request, gateway=gateway, stopwatch=stopwatch)
 
 
-async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwatch: Stopwatch) -> Recognition:
+async def _upload(request: Request, *, file: SpooledFile, gateway: Gateway, deadline: Deadline) -> Form:
+    try:
+        async with asyncio.timeout(deadline.remaining_seconds):
+            return await read_form(request.stream(), file=file, headers=request.headers, limits=gateway.limits.form)
+    except TimeoutError as error:
+        raise UploadTooSlowError(
+            f"the upload did not end within {deadline.limit_seconds:g} s; send a smaller video, or send it faster"
+        ) from error
+
+
+async def _recognize(
+    form: Form, gateway: Gateway, *, client: str, deadline: Deadline, stopwatch: Stopwatch
+) -> Recognition:
     with stopwatch.stage("upload"):
         asked = read_request(
             form,
@@ -50,7 +66,7 @@ async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwa
         )
     deadline = deadline.lowered_to(asked.deadline_seconds)
     with stopwatch.stage("queue"):
-        slot = await gateway.admission.take_slot(deadline=deadline)
+        slot = await gateway.admission.take_slot(client, deadline=deadline)
     with slot:
         recognition = await gateway.answering.recognizer.recognize(
             asked.video, asked.question, deadline=deadline, stopwatch=stopwatch

@@ -50,7 +50,8 @@ async def test_client_that_goes_away_takes_its_work_with_it(run_service: RunServ
     async with run_service(engine) as service:
         request = {"type": "http.request", "body": body, "more_body": body != BODY}
         assert await call(service.app, request, {"type": "http.disconnect"}) == []
-        assert service.app.state.gateway.admission.num_admitted == 0
+        admission = service.app.state.gateway.admission
+        assert (admission.num_uploading, admission.num_waiting, admission.num_working) == (0, 0, 0)
         metrics = (await service.client.get("/metrics")).text
     assert engine.reader.num_cancelled == len(engine.reader.names) == (body == BODY)
     assert 'duoact_request_duration_seconds_count{route="/recognize",status="499"} 1.0' in metrics

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from service.api.errors import INTERNAL, PROBLEMS, kind_of
+from service.api.uploads import UploadTooSlowError
 from service.contract.errors import (
     BundleError,
     DeadlineExceededError,
@@ -64,6 +65,7 @@ def test_error_class_of_the_future_takes_the_row_of_its_base() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "problem", "field"),
     [
+        (UploadTooSlowError("slow"), 408, "upload-too-slow", None),
         (UnsupportedVideoError("a PNG"), 415, "unsupported-video", "video"),
         (UndecodableVideoError("no frames"), 422, "undecodable-video", "video"),
         (VideoTooLargeError("9 pixels"), 413, "video-too-large", "video"),
