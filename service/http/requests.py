@@ -33,7 +33,8 @@ def find_refusal(request: h11.Request, *, header_bytes: int, check_host: CheckHo
     if {b"content-length", b"transfer-encoding"} <= names:
         return 400, "the body has a Content-Length and a Transfer-Encoding; send one of them"
     hosts = [value for name, value in headers if name == b"host"]
-    return check_host(hosts[0] if hosts else b"")
+    # HTTP/1.0 needs none: health checks of proxies speak it, browsers do not.
+    return check_host(hosts[0]) if hosts else None
 
 
 def any_host(_: bytes) -> Refusal | None:

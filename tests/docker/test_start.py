@@ -1,20 +1,10 @@
-"""What containers start: Triton over a bundle, and the proxy."""
+"""What the container of Triton starts over a bundle."""
 
-import contextlib
 import re
-import shutil
-import socket
-import ssl
 import subprocess
-import time
 from pathlib import Path
 
-import httpx
-import pytest
-
 from tests.docker.files import DOCKER
-from tests.end_to_end.server import free_port
-from tests.triton.certificates import write_certificate
 
 _SERVE = DOCKER / "triton" / "serve.sh"
 
@@ -60,33 +50,3 @@ def test_triton_is_not_started_without_a_bundle(tmp_path: Path) -> None:
     finished = _serve(tmp_path, tmp_path=tmp_path)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr == f"no */config.pbtxt in {tmp_path}; mount a bundle there\n"
-
-
-@pytest.mark.skipif(shutil.which("haproxy") is None, reason="no haproxy on this machine")
-def test_proxy_without_a_gateway_answers_over_tls_with_a_document_and_when_to_come_back(tmp_path: Path) -> None:
-    certificate, key = write_certificate(tmp_path / "made")
-    sites, port = tmp_path / "sites", free_port()
-    sites.mkdir()
-    (sites / "site.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
-    text = (DOCKER / "haproxy" / "haproxy.cfg").read_text()
-    (tmp_path / "haproxy.cfg").write_text(
-        text.replace("/certificates/", f"{sites}/").replace(":8443", f"127.0.0.1:{port}")
-    )
-    proxy = subprocess.Popen(["haproxy", "-f", tmp_path / "haproxy.cfg"], stdout=subprocess.DEVNULL)
-    try:
-        with httpx.Client(verify=ssl.create_default_context(cafile=certificate)) as client:
-            refused = client.get(f"https://127.0.0.1:{port}/readyz") if _is_up(port) else None
-    finally:
-        proxy.kill()
-        proxy.wait()
-    assert refused is not None
-    assert (refused.status_code, refused.json()["detail"]) == (503, "no gateway is ready; try again")
-    assert (refused.headers["content-type"], refused.headers["retry-after"]) == ("application/problem+json", "2")
-
-
-def _is_up(port: int) -> bool:
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        time.sleep(0.1)
-    return False
