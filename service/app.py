@@ -18,6 +18,7 @@ from service.api.context import RequestContext
 from service.api.dependencies import Gateway, GatewayLimits, require_api_key
 from service.api.errors import install_error_handlers
 from service.api.fields import FieldLimits
+from service.api.rates import Rates
 from service.api.routes import label_sets, operations, recognize
 from service.api.spool import Spool
 from service.api.uploads import FormLimits
@@ -196,10 +197,12 @@ def build_gateway(parts: Parts) -> Gateway:
             ),
             period_seconds=settings.canary_period_seconds,
         ),
+        rates=Rates(settings.client_requests_per_minute),
         admission=Admission(
             num_slots=settings.max_concurrent_requests,
             queue_length=settings.max_queue_length,
             num_uploads=settings.max_uploads,
+            num_per_client=settings.client_concurrent_requests,
         ),
         spool=spool,
         metrics=Metrics(),

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.contract.decode import DecodeLimits
 from service.contract.labels import LabelLimits
 from service.http.limits import ConnectionLimits
+from service.http.requests import is_loopback
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0.0)]
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     body_grace_seconds: Seconds = ConnectionLimits.grace_seconds
     min_upload_bytes_per_second: Positive = ConnectionLimits.min_bytes_per_second
 
+    client_requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    client_concurrent_requests: Annotated[int, Field(ge=0)] = 0
     max_uploads: Positive = 256
     max_concurrent_requests: Positive = 4
     max_queue_length: Annotated[int, Field(ge=0)] = 16
@@ -96,6 +99,14 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         """Read several texts separated by commas."""
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _require_keys(cls, value: object) -> object:
+        """Refuse a list in which a key was forgotten: without one everyone may call. It runs before ``_split``."""
+        if isinstance(value, str) and value and not value.strip(", "):
+            raise ValueError("it holds no key; give keys separated by commas, or unset it to let everyone call")
+        return value
 
     @field_validator(
         "api_keys_file",
@@ -151,12 +162,23 @@ class Settings(BaseSettings):
         _refuse_unknown(os.environ, known=tuple(cls.model_fields))
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return cls(**given)  # type: ignore[arg-type]
+            settings = cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             problems = "; ".join(
                 f"{_PREFIX}{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()
             )
             raise SettingsError(problems) from error
+        if os.environ.get(f"{_PREFIX}API_KEYS") == "" and not (settings.api_keys_file or settings.is_private):
+            raise SettingsError(
+                f"{_PREFIX}API_KEYS is set and empty, and others can reach {settings.host}: put a key there, or unset "
+                "it to let everyone call"
+            )
+        return settings
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the service is to listen on an address of this machine alone."""
+        return self.host == "localhost" or is_loopback(self.host)
 
 
 def _refuse_unknown(environment: Iterable[str], *, known: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ class Admission:
         num_slots: requests that work at the same time.
         queue_length: more that may wait for a slot.
         num_uploads: uploads at the same time.
+        num_per_client: requests of one client at the same time, 0 for any number.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Admission:
         num_slots: int,
         queue_length: int,
         num_uploads: int,
+        num_per_client: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._num_slots = num_slots
         self._uploads = Places(num_uploads)
         self._work = Places(num_slots + queue_length)
         self._slots = _Slots(num_slots)
+        self._num_per_client = num_per_client
         self._clock = clock
         self._mean_seconds = 1.0
 
@@ -64,6 +67,9 @@ class Admission:
         Raises:
             QueueFullError: there is no place for the upload, or for the work that would follow.
         """
+        own = self._uploads.count(client) + self._work.count(client)
+        if self._num_per_client and own >= self._num_per_client:
+            self._refuse(f"{own} are yours, which is the most that one client may have", what="requests")
         self._refuse(self._uploads.find_refusal(client), what="uploads")
         self._refuse(self._work.find_refusal(client), what="requests that work or wait")
         with self._uploads.take(client):

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from service.api.access import AcceptedKeys
 from service.api.admission import Admission
 from service.api.fields import FieldLimits
+from service.api.rates import Rates
 from service.api.spool import Spool
 from service.api.uploads import FormLimits
 from service.recognition.answering import Answering
@@ -30,6 +31,7 @@ class Gateway:
 
     answering: Answering
     readiness: Readiness
+    rates: Rates
     admission: Admission
     spool: Spool
     metrics: Metrics

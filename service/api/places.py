@@ -24,6 +24,10 @@ class Places:
         """Places that are taken."""
         return self._held.total()
 
+    def count(self, client: str) -> int:
+        """Places that a client holds."""
+        return self._held[client]
+
     def find_refusal(self, client: str) -> str | None:
         """Say why a client gets no place now; None where it does."""
         num_taken, own = self.num_taken, self._held[client]

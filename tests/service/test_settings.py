@@ -41,6 +41,31 @@ def test_keys_are_separated_by_commas_and_do_not_print(monkeypatch: pytest.Monke
     assert "first-key" not in repr(settings)
 
 
+@pytest.mark.parametrize("value", [",", ", ,", " "])
+def test_list_of_keys_without_a_key_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUOACT_API_KEYS", value)
+    with pytest.raises(SettingsError, match=r"DUOACT_API_KEYS is .*it holds no key; give keys separated by commas"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_refused"),
+    [("0.0.0.0", True), ("::", True), ("gateway.example", True), ("127.0.0.1", False), ("::1", False),
+     ("localhost", False)],
+)  # fmt: skip
+def test_empty_list_of_keys_opens_nothing_to_others(
+    host: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DUOACT_API_KEYS", "")
+    if not is_refused:
+        assert Settings.load(host=host).read_api_keys() == ()
+        return
+    with pytest.raises(SettingsError, match=f"DUOACT_API_KEYS is set and empty, and others can reach {host}"):
+        Settings.load(host=host)
+    (tmp_path / "keys").write_text("one", encoding="utf-8")
+    assert Settings.load(host=host, api_keys_file=tmp_path / "keys").read_api_keys() == ("one",)
+
+
 def test_keys_of_a_file_stand_one_a_line(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("third\n\n fourth \n", encoding="utf-8")
     settings = Settings.load(api_keys="first", api_keys_file=tmp_path / "keys")

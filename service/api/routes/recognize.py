@@ -31,6 +31,7 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
     deadline = Deadline(request.state.started_at, gateway.limits.deadline_seconds)
     stopwatch = Stopwatch(started_at=request.state.started_at)
     client = name_client(request)
+    gateway.rates.take(client)
     with ExitStack() as stack:
         with gateway.admission.upload(client), stopwatch.stage("upload"):
             file = stack.enter_context(gateway.spool.open())
