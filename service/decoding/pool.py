@@ -29,13 +29,14 @@ from service.decoding.nursery import Upbringing
 from service.decoding.requests import Request
 from service.decoding.room import Room
 from service.decoding.sandbox import SandboxLimits, SandboxReport
-from service.decoding.workers import CAUSES, Worker, WorkerLostError
+from service.decoding.workers import CAUSES, Cause, Worker, WorkerLostError
 
-# A video whose worker somebody else ended is given to one more.
+# A video is given to one worker more where somebody else ended the first, or where the fault may be that of a video
+# which that one had read before.
 _NUM_TRIES = 2
+_FAULTS = ("crashed", "malformed")
 # A socket closes a moment before its process has ended, on a busy machine a longer one.
 _END_SECONDS = 1.0
-_FAILED = "the decoder failed on this video; send an undamaged video"
 _log = logging.getLogger(__name__)
 
 
@@ -129,43 +130,50 @@ class DecodePool:
         with job.open_video() as video:
             for _ in range(_NUM_TRIES):
                 worker = keeper.take(is_abandoned=lambda: job.is_abandoned)
-                try:
-                    answer = self._ask(worker, job, video=video)
-                except WorkerLostError as error:
-                    _log.warning("a video goes to another worker: %s", error)
-                    continue
-                if worker.num_videos < self._num_videos_per_worker:
-                    keeper.give_back(worker)
-                else:
-                    worker.discard("renewed")
-                return _accept(answer)
+                answer = self._ask(worker, job, video=video)
+                if not isinstance(answer, str):
+                    self._let_go(worker, keeper)
+                    return self._accept(answer, job)
+                if answer in _FAULTS:
+                    self._crashes.note(job.video_id)
+                    if worker.num_videos == 1:
+                        break  # no other video can have done it
+                _log.warning("a decoding worker was lost over a video: %s", answer)
+        if answer in _FAULTS:
+            raise UndecodableVideoError("the decoder died on this video; send an undamaged video")
         raise DecoderUnavailableError("decoding workers were ended from outside while they read this video; try again")
 
-    def _ask(self, worker: Worker, job: Job, *, video: int) -> Answer:
-        """Have one worker read a video; without an answer, or with a wrong one, that is the worker's end.
-
-        Raises:
-            UndecodableVideoError: it is the video that ends the worker, or that took it over.
-            WorkerLostError: somebody else ended the worker.
-        """
+    def _ask(self, worker: Worker, job: Job, *, video: int) -> Answer | Cause:
+        """Have one worker read a video; no answer, or a wrong one, is the worker's end, whose cause is given then."""
         room = Room.of(self._rules, job.request.plan)
         try:
             with room.open() as descriptor:
                 packet = job.ask(worker, (video, descriptor))
-                return read_answer(packet, room=room, descriptor=descriptor)
-        except WorkerLostError as error:
+                return read_answer(packet, ticket=job.request.ticket, room=room, descriptor=descriptor)
+        except WorkerLostError:
             cause = "abandoned" if job.is_abandoned else worker.wait_for_end(seconds=_END_SECONDS)
-            worker.discard(cause)
-            if cause in ("abandoned", "killed"):
-                raise
-            self._crashes.note(job.video_id)
-            raise UndecodableVideoError("the decoder died on this video; send an undamaged video") from error
         except FrameError as error:
             # Sound code does not answer so: this video, or one before it, has taken the worker over.
             _log.error("a decoding worker was taken over: %s", error)
-            worker.discard("malformed")
-            self._crashes.note(job.video_id)
-            raise UndecodableVideoError(_FAILED) from error
+            cause = "malformed"
+        worker.discard(cause)
+        return cause
+
+    def _let_go(self, worker: Worker, keeper: Keeper) -> None:
+        if worker.num_videos < self._num_videos_per_worker:
+            keeper.give_back(worker)
+        else:
+            worker.discard("renewed")
+
+    def _accept(self, answer: Answer, job: Job) -> VideoViews:
+        self._crashes.forgive(job.video_id)
+        if isinstance(answer, VideoError):
+            raise answer
+        if isinstance(answer, Failure):
+            # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
+            _log.error("the decoder failed in an unforeseen way: %s", answer.message)
+            raise UndecodableVideoError("the decoder failed on this video; send an undamaged video")
+        return answer
 
 
 @dataclass(frozen=True)
@@ -184,13 +192,3 @@ class _Running:
     def close(self) -> None:
         self.keeper.close()
         self.threads.shutdown()
-
-
-def _accept(answer: Answer) -> VideoViews:
-    if isinstance(answer, VideoError):
-        raise answer
-    if isinstance(answer, Failure):
-        # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
-        _log.error("the decoder failed in an unforeseen way: %s", answer.message)
-        raise UndecodableVideoError(_FAILED)
-    return answer

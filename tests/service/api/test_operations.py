@@ -46,7 +46,8 @@ async def test_broken_decode_pool_is_replaced(run_service: RunService) -> None:
         assert (await service.client.get("/readyz")).status_code == 200
 
 
-async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:
+async def test_metrics_count_stages_caches_errors_and_workers_that_ended(service: Service) -> None:
+    service.engine.reader.deaths["crashed"] = 3
     files = {"video": ("a", b"pixels")}
     await service.client.post("/recognize", files=files, data={"labels": json.dumps(["moving left"])})
     await service.client.post("/recognize", files=files, data={"labels": "[]"})
@@ -57,6 +58,7 @@ async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:
         'duoact_video_cache_lookups_total{result="miss"} 1.0',
         'duoact_label_cache_lookups_total{result="hit"} 2.0',
         'duoact_errors_total{type="labels"} 1.0',
+        'duoact_decoding_workers_ended_total{result="crashed"} 3.0',
         "duoact_requests_working 0.0",
         "duoact_requests_waiting 0.0",
         "duoact_ready 1.0",

