@@ -31,7 +31,6 @@ _START_SECONDS = 60.0
 _FORK_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 _MAX_STILLBORN = 3
-# A socket closes a moment before its process has ended.
 _SHORT_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
@@ -95,8 +94,9 @@ class Keeper:
                 worker = self._ready.popleft()
             if worker.is_quiet:
                 return worker
-            # What it said unasked would pass for the answer about the next video.
-            worker.discard(worker.wait_for_end(seconds=_SHORT_SECONDS))
+            # It is about to be noticed that it has ended; or it speaks unasked, which no sound worker does.
+            worker.has_ended(within_seconds=_SHORT_SECONDS)
+            worker.discard("malformed")
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker that answered."""

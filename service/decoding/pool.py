@@ -151,7 +151,7 @@ class DecodePool:
                 packet = job.ask(worker, (video, descriptor))
                 return read_answer(packet, ticket=job.request.ticket, room=room, descriptor=descriptor)
         except WorkerLostError:
-            cause = "abandoned" if job.is_abandoned else worker.wait_for_end(seconds=_END_SECONDS)
+            cause = "abandoned" if job.is_abandoned else worker.wait_for_end(within_seconds=_END_SECONDS)
         except FrameError as error:
             # Sound code does not answer so: this video, or one before it, has taken the worker over.
             _log.error("a decoding worker was taken over: %s", error)

@@ -11,6 +11,7 @@ import pytest
 from service.contract.errors import DeadlineExceededError, UndecodableVideoError
 from service.contract.views import VideoViews, ViewPlan
 from service.decoding.pool import DecodePool
+from service.decoding.sandbox import NOBODY
 from tests.service.decoding.entries import hostile
 from tests.service.decoding.entries.hostile import CALLS, CRAFTED, PREFIX
 from tests.service.decoding.processes import nursery_ids, read_status, wait_until, worker_ids
@@ -132,25 +133,36 @@ async def test_a_worker_that_computes_for_ever_is_cut_off(pool: DecodePool, good
     wait_until(lambda: pool.deaths["abandoned"] > 0)
 
 
-async def test_nothing_is_inherited(pool: DecodePool, good_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DUOACT_API_KEYS", "secret")
+async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_video: Path) -> None:
     assert await is_sound(pool, good_video)
-    wait_until(lambda: len(worker_ids()) == 2)
-    nursery = nursery_ids()[-1]
-    assert Path(f"/proc/{nursery}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
+    wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
+    for worker in worker_ids():
+        status = read_status(worker)
+        assert (status["Threads"], status["NoNewPrivs"]) == ("1", "1")
+        assert set(status["Uid"].split()) == {str(NOBODY if os.geteuid() == 0 else os.geteuid())}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into workers, which is as it should be")
+async def test_a_worker_inherits_nothing(pool: DecodePool, good_video: Path) -> None:
+    assert await is_sound(pool, good_video)
+    wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
+    for process in (*nursery_ids()[-1:], *worker_ids()):
+        assert Path(f"/proc/{process}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
     for worker in worker_ids():
         folder = Path(f"/proc/{worker}")
-        wait_until(lambda worker=worker: read_status(worker)["Seccomp"] == "2")  # type: ignore[misc]
         descriptors = {entry.name: str(entry.readlink()) for entry in (folder / "fd").iterdir()}
         assert {descriptors.pop(name) for name in "012"} == {os.devnull}
         assert re.fullmatch(r"3: socket:\[\d+\]", "; ".join(": ".join(each) for each in descriptors.items()))
-        assert (folder / "environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
-        status = read_status(worker)
-        assert status["Threads"] == "1"
-        assert status["NoNewPrivs"] == "1"
-        assert set(status["CapEff"]) == {"0"}
-        assert len(set(status["Uid"].split())) == 1
-        assert str(Path(folder / "cwd").readlink()) == "/"
+        assert (folder / "cwd").readlink() == Path("/")
+        assert set(read_status(worker)["CapEff"]) == {"0"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every process")
+async def test_others_of_the_user_cannot_look_into_a_worker(pool: DecodePool, good_video: Path) -> None:
+    assert await is_sound(pool, good_video)
+    for process in (*nursery_ids()[-1:], *worker_ids()):
+        with pytest.raises(PermissionError):
+            Path(f"/proc/{process}/environ").read_bytes()
 
 
 async def test_a_worker_s_limits_are_small(pool: DecodePool, good_video: Path) -> None:
