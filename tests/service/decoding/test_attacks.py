@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from service.contract.errors import DeadlineExceededError, UndecodableVideoError
-from service.contract.views import VideoViews, ViewPlan
 from service.decoding.pool import DecodePool
 from service.decoding.sandbox import NOBODY
+from tests.service.decoding.asking import attack, is_sound, read
 from tests.service.decoding.entries import hostile
-from tests.service.decoding.entries.hostile import CALLS, CRAFTED, PREFIX
+from tests.service.decoding.entries.hostile import CALLS, CRAFTED
 from tests.service.decoding.processes import nursery_ids, read_status, wait_until, worker_ids
 from tests.service.decoding.rules import RULES
-from tests.videos import read_number, write_numbered_video
 
 # Libraries go on where these are refused; everything else is the worker's end.
 REFUSED = {
@@ -50,31 +49,15 @@ def pool() -> Iterator[DecodePool]:
     decode_pool.close()
 
 
-@pytest.fixture(scope="module")
-def good_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_numbered_video(tmp_path_factory.mktemp("good") / "good.mp4", num_frames=20)
-
-
-async def read(pool: DecodePool, path: Path, *, timeout_seconds: float = 30.0) -> VideoViews:
-    return await pool.read_views(path, video_id=str(path), plan=ViewPlan(), timeout_seconds=timeout_seconds)
-
-
-async def attack(pool: DecodePool, name: str, *, folder: Path, timeout_seconds: float = 30.0) -> VideoViews:
-    path = folder / "video"
-    path.write_bytes(PREFIX + name.encode())
-    return await read(pool, path, timeout_seconds=timeout_seconds)
-
-
-async def is_sound(pool: DecodePool, good_video: Path) -> bool:
-    views = await read(pool, good_video)
-    return [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17] and not ESCAPE.exists()
+async def is_unharmed(pool: DecodePool, good_video: Path) -> bool:
+    return await is_sound(pool, good_video) and not ESCAPE.exists()
 
 
 @pytest.mark.parametrize(("name", "answer"), REFUSED.items())
 async def test_a_call_is_refused(pool: DecodePool, good_video: Path, tmp_path: Path, name: str, answer: str) -> None:
     with pytest.raises(UndecodableVideoError, match=f"^refused with {answer}$"):
         await attack(pool, name, folder=tmp_path)
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
 
 
 @pytest.mark.parametrize("name", FATAL)
@@ -84,7 +67,7 @@ async def test_a_call_is_the_worker_s_end(
     num_crashes = pool.deaths["crashed"]
     with pytest.raises(UndecodableVideoError, match=r"^the decoder died on this video; send an undamaged video$"):
         await attack(pool, name, folder=tmp_path)
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     # One worker more has tried it where the first had read another video before.
     assert pool.deaths["crashed"] - num_crashes in (1, 2)
     endings = {"read where nothing is": "ended by SIGSEGV", "leave": "ended with code 0"}
@@ -106,7 +89,7 @@ async def test_a_crafted_answer_is_thrown_away(pool: DecodePool, good_video: Pat
     else:
         with pytest.raises(UndecodableVideoError, match=r"^the decoder (failed|died) on this video; send an und"):
             await attack(pool, name, folder=tmp_path)
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     wait_until(lambda: pool.deaths["malformed"] - num_malformed in (1, 2))
 
 
@@ -115,7 +98,7 @@ async def test_an_answer_that_nobody_asked_for_is_not_the_next_video_s(
 ) -> None:
     assert (await attack(pool, "the next answer too", folder=tmp_path)).info.codec == "h264"
     assert (await read(pool, good_video)).info.codec == "h264"
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
 
 
 async def test_pixels_cannot_change_after_the_answer(pool: DecodePool, good_video: Path) -> None:
@@ -129,12 +112,12 @@ async def test_pixels_cannot_change_after_the_answer(pool: DecodePool, good_vide
 async def test_a_worker_that_computes_for_ever_is_cut_off(pool: DecodePool, good_video: Path, tmp_path: Path) -> None:
     with pytest.raises(DeadlineExceededError, match=r"decoding took longer than 0\.2 seconds"):
         await attack(pool, "spin", folder=tmp_path, timeout_seconds=0.2)
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     wait_until(lambda: pool.deaths["abandoned"] > 0)
 
 
 async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_video: Path) -> None:
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
     for worker in worker_ids():
         status = read_status(worker)
@@ -144,7 +127,7 @@ async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_vide
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into workers, which is as it should be")
 async def test_a_worker_inherits_nothing(pool: DecodePool, good_video: Path) -> None:
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
     for process in (*nursery_ids()[-1:], *worker_ids()):
         assert Path(f"/proc/{process}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
@@ -159,14 +142,14 @@ async def test_a_worker_inherits_nothing(pool: DecodePool, good_video: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every process")
 async def test_others_of_the_user_cannot_look_into_a_worker(pool: DecodePool, good_video: Path) -> None:
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     for process in (*nursery_ids()[-1:], *worker_ids()):
         with pytest.raises(PermissionError):
             Path(f"/proc/{process}/environ").read_bytes()
 
 
 async def test_a_worker_s_limits_are_small(pool: DecodePool, good_video: Path) -> None:
-    assert await is_sound(pool, good_video)
+    assert await is_unharmed(pool, good_video)
     text = Path(f"/proc/{worker_ids()[0]}/limits").read_text(encoding="ascii")
     limits = {line[:25].strip(): line[26:60].split() for line in text.splitlines()}
     assert limits["Max open files"] == ["16", "16"]

@@ -16,13 +16,12 @@ from service.contract.errors import (
     DecoderUnavailableError,
     UndecodableVideoError,
 )
-from service.contract.views import VideoViews, ViewPlan
+from service.contract.views import VideoViews
 from service.decoding.pool import DecodePool
+from tests.service.decoding.asking import attack, is_sound
 from tests.service.decoding.entries import hostile
-from tests.service.decoding.entries.hostile import PREFIX
 from tests.service.decoding.processes import is_busy, nursery_ids, wait_until, worker_ids
 from tests.service.decoding.rules import RULES
-from tests.videos import read_number, write_numbered_video
 
 
 @pytest.fixture
@@ -34,24 +33,8 @@ def pool() -> Iterator[DecodePool]:
     decode_pool.close()
 
 
-@pytest.fixture(scope="module")
-def good_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_numbered_video(tmp_path_factory.mktemp("good") / "good.mp4", num_frames=20)
-
-
-async def read(pool: DecodePool, path: Path, *, timeout_seconds: float = 30.0) -> VideoViews:
-    return await pool.read_views(path, video_id=path.name, plan=ViewPlan(), timeout_seconds=timeout_seconds)
-
-
-def attack(pool: DecodePool, name: str, *, folder: Path, timeout_seconds: float = 30.0) -> "asyncio.Task[VideoViews]":
-    path = folder / name
-    path.write_bytes(PREFIX + name.encode())
-    return asyncio.create_task(read(pool, path, timeout_seconds=timeout_seconds))
-
-
-async def is_sound(pool: DecodePool, good_video: Path) -> bool:
-    views = await read(pool, good_video)
-    return [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17]
+def start_attack(pool: DecodePool, name: str, *, folder: Path) -> "asyncio.Task[VideoViews]":
+    return asyncio.create_task(attack(pool, name, folder=folder))
 
 
 async def find_busy(*, but: int = 0) -> int:
@@ -70,9 +53,9 @@ async def test_idle_workers_that_are_killed_are_replaced(pool: DecodePool, good_
     before = worker_ids()
     for worker in before:
         os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not set(before) & set(worker_ids()))
     assert await is_sound(pool, good_video)
     wait_until(lambda: len(worker_ids()) == 3)
-    assert not set(before) & set(worker_ids())
     wait_until(lambda: pool.deaths["killed"] == 3)
 
 
@@ -93,7 +76,7 @@ async def test_a_worker_that_is_gone_unnoticed_is_passed_over(pool: DecodePool, 
 async def test_a_video_whose_worker_is_ended_from_outside_goes_to_another(
     pool: DecodePool, tmp_path: Path, number: signal.Signals
 ) -> None:
-    reading = attack(pool, "spin once", folder=tmp_path)
+    reading = start_attack(pool, "spin once", folder=tmp_path)
     os.kill(await find_busy(), number)
     with pytest.raises(UndecodableVideoError, match="DONE: 'answered by another worker'"):
         await reading
@@ -104,7 +87,7 @@ async def test_a_video_that_is_twice_interrupted_is_not_at_fault(
     pool: DecodePool, good_video: Path, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        reading = attack(pool, "spin", folder=tmp_path)
+        reading = start_attack(pool, "spin", folder=tmp_path)
         first = await find_busy()
         os.kill(first, signal.SIGKILL)
         os.kill(await find_busy(but=first), signal.SIGKILL)
@@ -143,7 +126,7 @@ async def test_a_crash_of_a_fresh_worker_is_the_video_s_own(pool: DecodePool, tm
 async def test_a_stopped_worker_is_no_longer_waited_for_than_the_deadline(pool: DecodePool, tmp_path: Path) -> None:
     """Where the nursery stands still too, nobody sees that a worker does."""
     os.kill(nursery_ids()[0], signal.SIGSTOP)
-    reading = attack(pool, "spin", folder=tmp_path, timeout_seconds=0.5)
+    reading = asyncio.create_task(attack(pool, "spin", folder=tmp_path, timeout_seconds=0.5))
     os.kill(await find_busy(), signal.SIGSTOP)
     with pytest.raises(DeadlineExceededError, match=r"decoding took longer than 0\.5 seconds"):
         await reading
@@ -154,7 +137,7 @@ async def test_a_stopped_worker_is_no_longer_waited_for_than_the_deadline(pool: 
 async def test_a_nursery_that_is_killed_is_replaced_and_no_video_lost(
     pool: DecodePool, good_video: Path, tmp_path: Path
 ) -> None:
-    reading = attack(pool, "spin once", folder=tmp_path)
+    reading = start_attack(pool, "spin once", folder=tmp_path)
     await find_busy()
     os.kill(nursery_ids()[0], signal.SIGKILL)
     with pytest.raises(UndecodableVideoError, match="DONE: 'answered by another worker'"):

@@ -81,7 +81,7 @@ def _attempt(attack: Attack, scene: Scene) -> bytes:
         result = attack(scene)
     except OSError as error:
         told = f"refused with {errno.errorcode[error.errno or 0]}"
-    except (MemoryError, ValueError) as error:
+    except (MemoryError, RuntimeError, ValueError) as error:
         told = f"refused with {type(error).__name__}"
     else:
         told = f"DONE: {result!r}"
