@@ -7,6 +7,7 @@ is settled in ``sandbox``, how it answers in ``frames`` and ``answers``, how it 
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,8 +77,10 @@ class DecodePool:
         """Start the workers anew and wait for the first; answers which of the kernel's guards hold in them.
 
         Raises:
-            DecoderUnavailableError: no worker can be started.
+            DecoderUnavailableError: no worker can be started; on other systems than Linux, none ever.
         """
+        if sys.platform != "linux":
+            raise DecoderUnavailableError(f"videos are decoded on Linux alone; this is {sys.platform}")
         keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
         report = keeper.start()
         before = self._running

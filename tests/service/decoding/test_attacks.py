@@ -68,8 +68,7 @@ async def test_a_call_is_the_worker_s_end(
     with pytest.raises(UndecodableVideoError, match=r"^the decoder died on this video; send an undamaged video$"):
         await attack(pool, name, folder=tmp_path)
     assert await is_unharmed(pool, good_video)
-    # One worker more has tried it where the first had read another video before.
-    assert pool.deaths["crashed"] - num_crashes in (1, 2)
+    wait_until(lambda: pool.deaths["crashed"] > num_crashes)
     endings = {"read where nothing is": "ended by SIGSEGV", "leave": "ended with code 0"}
     assert endings.get(name, "ended by SIGSYS") in caplog.text
 
@@ -90,7 +89,7 @@ async def test_a_crafted_answer_is_thrown_away(pool: DecodePool, good_video: Pat
         with pytest.raises(UndecodableVideoError, match=r"^the decoder (failed|died) on this video; send an und"):
             await attack(pool, name, folder=tmp_path)
     assert await is_unharmed(pool, good_video)
-    wait_until(lambda: pool.deaths["malformed"] - num_malformed in (1, 2))
+    wait_until(lambda: pool.deaths["malformed"] > num_malformed)
 
 
 async def test_an_answer_that_nobody_asked_for_is_not_the_next_video_s(
@@ -118,7 +117,7 @@ async def test_a_worker_that_computes_for_ever_is_cut_off(pool: DecodePool, good
 
 async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_video: Path) -> None:
     assert await is_unharmed(pool, good_video)
-    wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
+    wait_until(lambda: [read_status(worker).get("Seccomp") for worker in worker_ids()] == ["2", "2"])
     for worker in worker_ids():
         status = read_status(worker)
         assert (status["Threads"], status["NoNewPrivs"]) == ("1", "1")
@@ -128,7 +127,7 @@ async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_vide
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into workers, which is as it should be")
 async def test_a_worker_inherits_nothing(pool: DecodePool, good_video: Path) -> None:
     assert await is_unharmed(pool, good_video)
-    wait_until(lambda: [read_status(worker)["Seccomp"] for worker in worker_ids()] == ["2", "2"])
+    wait_until(lambda: [read_status(worker).get("Seccomp") for worker in worker_ids()] == ["2", "2"])
     for process in (*nursery_ids()[-1:], *worker_ids()):
         assert Path(f"/proc/{process}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
     for worker in worker_ids():

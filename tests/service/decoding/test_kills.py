@@ -20,7 +20,7 @@ from service.contract.views import VideoViews
 from service.decoding.pool import DecodePool
 from tests.service.decoding.asking import attack, is_sound
 from tests.service.decoding.entries import hostile
-from tests.service.decoding.processes import is_busy, nursery_ids, wait_until, worker_ids
+from tests.service.decoding.processes import computing_seconds, nursery_ids, wait_until, worker_ids
 from tests.service.decoding.rules import RULES
 
 
@@ -37,15 +37,12 @@ def start_attack(pool: DecodePool, name: str, *, folder: Path) -> "asyncio.Task[
     return asyncio.create_task(attack(pool, name, folder=folder))
 
 
-async def find_busy(*, but: int = 0) -> int:
-    """Wait for a worker that computes."""
+async def find_busy() -> int:
+    """Wait for the worker that computes for ever; no other computes for so long."""
     while True:
         for worker in worker_ids():
-            if worker != but and is_busy(worker):
-                # A new one computes too, until it is locked in.
-                await asyncio.sleep(0.05)
-                if is_busy(worker):
-                    return worker
+            if computing_seconds(worker) > 0.2:
+                return worker
         await asyncio.sleep(0.005)
 
 
@@ -88,9 +85,10 @@ async def test_a_video_that_is_twice_interrupted_is_not_at_fault(
 ) -> None:
     for _ in range(2):
         reading = start_attack(pool, "spin", folder=tmp_path)
-        first = await find_busy()
-        os.kill(first, signal.SIGKILL)
-        os.kill(await find_busy(but=first), signal.SIGKILL)
+        for _ in range(2):
+            busy = await find_busy()
+            os.kill(busy, signal.SIGKILL)
+            wait_until(lambda busy=busy: busy not in worker_ids())  # type: ignore[misc]
         with pytest.raises(DecoderUnavailableError, match="decoding workers were ended from outside while they read"):
             await reading
     assert await is_sound(pool, good_video)
@@ -132,6 +130,20 @@ async def test_a_stopped_worker_is_no_longer_waited_for_than_the_deadline(pool: 
         await reading
     os.kill(nursery_ids()[0], signal.SIGCONT)
     wait_until(lambda: pool.deaths["abandoned"] == 1)
+
+
+async def test_a_nursery_of_which_nothing_comes_is_replaced(
+    pool: DecodePool, good_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.decoding.keeper._PATIENCE_SECONDS", 0.5)
+    before = nursery_ids()
+    os.kill(before[0], signal.SIGSTOP)
+    for worker in worker_ids():
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not worker_ids())
+    assert await is_sound(pool, good_video)
+    assert nursery_ids() != before
+    assert pool.keep_alive()
 
 
 async def test_a_nursery_that_is_killed_is_replaced_and_no_video_lost(

@@ -202,6 +202,12 @@ async def test_a_pool_is_alive_between_start_and_close(tmp_path: Path) -> None:
     assert set(nursery_ids()) == before
 
 
+def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(DecoderUnavailableError, match="videos are decoded on Linux alone; this is darwin"):
+        DecodePool(RULES).start()
+
+
 async def test_closing_ends_what_is_read_and_what_waits(slow_video: Path) -> None:
     before = set(worker_ids())
     pool = DecodePool(RULES, num_workers=1)
