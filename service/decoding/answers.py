@@ -63,36 +63,38 @@ class _Failure(_Text):
 _AnyText = TypeVar("_AnyText", bound=_Text)
 
 
-def pack_views(views: VideoViews, *, room: Room) -> bytes:
+def pack_views(views: VideoViews, *, ticket: int, room: Room) -> bytes:
     """Write the answer whose arrays have been put into the room."""
     degraded = None if views.degraded is None else _shorten(views.degraded)
     text = _Views(**vars(views.info), degraded=degraded)
-    return Frame(Kind.VIEWS, text.model_dump_json().encode(), room.num_bytes).pack()
+    return Frame(Kind.VIEWS, text.model_dump_json().encode(), ticket, room.num_bytes).pack()
 
 
-def pack_refusal(error: VideoError) -> bytes:
+def pack_refusal(error: VideoError, *, ticket: int) -> bytes:
     """Write the answer that the video is at fault."""
     text = _Refusal(name=type(error).__name__, message=_shorten(str(error)))
-    return Frame(Kind.REFUSAL, text.model_dump_json().encode()).pack()
+    return Frame(Kind.REFUSAL, text.model_dump_json().encode(), ticket).pack()
 
 
-def pack_failure(error: Exception) -> bytes:
+def pack_failure(error: Exception, *, ticket: int) -> bytes:
     """Write the answer that something unforeseen happened, and where."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = "nowhere" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
     text = _Failure(message=_shorten(f"{type(error).__name__} at {place}: {error}"))
-    return Frame(Kind.FAILURE, text.model_dump_json().encode()).pack()
+    return Frame(Kind.FAILURE, text.model_dump_json().encode(), ticket).pack()
 
 
-def read_answer(packet: bytes, *, room: Room, descriptor: int) -> Answer:
-    """Read the answer of a worker that may have been taken over; its arrays lie in the room at ``descriptor``.
+def read_answer(packet: bytes, *, ticket: int, room: Room, descriptor: int) -> Answer:
+    """Read the answer to one request of a worker that may have been taken over; its arrays lie at ``descriptor``.
 
     Raises:
         FrameError: not what a sound worker sends.
     """
     frame = Frame.unpack(packet)
+    if frame.ticket != ticket:
+        raise FrameError("an answer is not to this request")
     num_expected = room.num_bytes if frame.kind is Kind.VIEWS else 0
     if frame.num_array_bytes != num_expected:
         raise FrameError(f"an answer claims {frame.num_array_bytes} bytes of arrays; it may have {num_expected}")

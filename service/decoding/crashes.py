@@ -24,6 +24,11 @@ class Crashes:
         with self._lock:
             self._counts[video_id] = self._counts.get(video_id, 0) + 1
 
+    def forgive(self, video_id: str) -> None:
+        """Note that a worker came through a video: what was counted was another video's doing."""
+        with self._lock:
+            self._counts.pop(video_id, None)
+
     def refuse(self, video_id: str) -> None:
         """Let a video pass that may still be tried.
 

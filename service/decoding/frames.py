@@ -11,8 +11,8 @@ from enum import IntEnum
 MAX_TEXT_BYTES = 64 * 1024
 _MAGIC = b"DUOA"
 _VERSION = 1
-# Magic, version, kind, nothing, bytes of text, bytes of arrays.
-_HEADER = struct.Struct("<4sBBHIQ")
+# Magic, version, kind, nothing, bytes of text, bytes of arrays, ticket.
+_HEADER = struct.Struct("<4sBBHIQQ")
 MAX_FRAME_BYTES = _HEADER.size + MAX_TEXT_BYTES
 
 
@@ -32,15 +32,23 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One packet; ``num_array_bytes`` is what lies in the room beside it."""
+    """One packet.
+
+    Attributes:
+        kind: what it is for.
+        text: JSON.
+        ticket: which request it is or answers, so that no answer passes for that of another; 0 where none was made.
+        num_array_bytes: what lies in the room beside it.
+    """
 
     kind: Kind
     text: bytes
+    ticket: int = 0
     num_array_bytes: int = 0
 
     def pack(self) -> bytes:
         """Write the packet."""
-        header = _HEADER.pack(_MAGIC, _VERSION, self.kind, 0, len(self.text), self.num_array_bytes)
+        header = _HEADER.pack(_MAGIC, _VERSION, self.kind, 0, len(self.text), self.num_array_bytes, self.ticket)
         return header + self.text
 
     @classmethod
@@ -52,10 +60,10 @@ class Frame:
         """
         if not _HEADER.size <= len(packet) <= MAX_FRAME_BYTES:
             raise FrameError(f"a packet has {len(packet)} bytes; {_HEADER.size} to {MAX_FRAME_BYTES} are allowed")
-        magic, version, kind, nothing, num_text_bytes, num_array_bytes = _HEADER.unpack_from(packet)
+        magic, version, kind, nothing, num_text_bytes, num_array_bytes, ticket = _HEADER.unpack_from(packet)
         if (magic, version, nothing) != (_MAGIC, _VERSION, 0) or kind not in set(Kind):
             raise FrameError(f"a packet begins with {packet[:8]!r}, which is no header of version {_VERSION}")
         text = packet[_HEADER.size :]
         if num_text_bytes != len(text):
             raise FrameError(f"a packet claims {num_text_bytes} bytes of text and has {len(text)}")
-        return cls(Kind(kind), text, num_array_bytes)
+        return cls(Kind(kind), text, ticket, num_array_bytes)

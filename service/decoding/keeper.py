@@ -26,12 +26,12 @@ from service.decoding.workers import Cause, Worker
 _START = "import sys; sys.path[:] = sys.argv[2:]; from service.decoding.nursery import main; main(sys.argv[1])"
 # OpenBLAS would start a thread for each core, and forking with threads is unsound.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
-# A nursery that starts has this long, on a busy machine, for its first worker; one that works forks in milliseconds.
+# A nursery that starts has this long for its first worker on a busy machine.
 _START_SECONDS = 60.0
-_FORK_SECONDS = 10.0
+# One that works forks in milliseconds: where nobody had a worker for so long, it does not.
+_PATIENCE_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 _MAX_STILLBORN = 3
-# A socket closes a moment before its process has ended.
 _SHORT_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,8 @@ class Keeper:
         """
         self._thread.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._report is not None or self._problem is not None)
+            while not self._changed.wait_for(lambda: self._report or self._problem, _PATIENCE_SECONDS):
+                self._ring()
         if self._report is None:
             self.close()
             raise DecoderUnavailableError(f"no video can be decoded: {self._problem}; the log says more")
@@ -88,22 +89,29 @@ class Keeper:
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ready or not self.takes_videos or is_abandoned())
+                while not self._changed.wait_for(
+                    lambda: self._ready or not self.takes_videos or is_abandoned(), _PATIENCE_SECONDS
+                ):
+                    self._ring()
                 if is_abandoned() or not self.takes_videos:
                     reason = self._problem or "decoding stops"
                     raise DecoderUnavailableError(f"no video can be decoded: {reason}; try again later")
                 worker = self._ready.popleft()
             if worker.is_quiet:
                 return worker
-            # What it said unasked would pass for the answer about the next video.
-            worker.discard(worker.wait_for_end(seconds=_SHORT_SECONDS))
+            # It is about to be noticed that it has ended; or it speaks unasked, which no sound worker does.
+            worker.has_ended(within_seconds=_SHORT_SECONDS)
+            worker.discard("malformed")
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker that answered."""
         with self._changed:
-            # The one that worked last has its memory at hand.
-            self._ready.appendleft(worker)
-            self._changed.notify_all()
+            if not self._is_closed:
+                # The one that worked last has its memory at hand.
+                self._ready.appendleft(worker)
+                self._changed.notify_all()
+                return
+        worker.discard("closed")
 
     def wake(self) -> None:
         """Let those who wait look whether they still do."""
@@ -115,9 +123,17 @@ class Keeper:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        os.eventfd_write(self._bell, 1)
+        self._ring()
         self._thread.join()
-        os.close(self._bell)
+        with self._changed:
+            os.close(self._bell)
+            self._bell = -1
+
+    def _ring(self) -> None:
+        """Tell the keeper that no worker comes, or that all is over."""
+        with self._changed:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
 
     def _keep(self) -> None:
         num_failures = 0
@@ -154,9 +170,11 @@ class Keeper:
 
     def _look_after(self, brood: "_Brood", control: socket.socket) -> None:
         """Wait for the next thing to happen, and deal with it."""
-        happened = _wait({control.fileno(), self._bell, *brood.unready}, seconds=brood.patience_seconds)
-        if not happened and brood.patience_seconds == 0.0:
-            raise _NurseryGoneError("it does not answer")
+        happened = _wait({control.fileno(), self._bell, *brood.unready})
+        if self._bell in happened:
+            os.eventfd_read(self._bell)
+            if brood.was_of_use or time.monotonic() - brood.started_at > _START_SECONDS:
+                raise _NurseryGoneError("no worker comes of it")
         for channel in happened & brood.unready.keys():
             self._welcome(brood.unready.pop(channel), brood)
         if control.fileno() in happened:
@@ -236,7 +254,7 @@ class _Brood:
     alive: dict[int, Worker] = field(default_factory=dict)
     num_stillborn: int = 0
     was_of_use: bool = False
-    _asked_at: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     @property
     def num_workers(self) -> int:
@@ -251,8 +269,6 @@ class _Brood:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.unborn.append(ours)
-        if len(self.unborn) == 1:
-            self._asked_at = time.monotonic()
         with theirs:
             try:
                 socket.send_fds(control, [b"+"], [theirs.fileno()])
@@ -262,15 +278,8 @@ class _Brood:
     def add(self, process: int, *, handle: int) -> None:
         """Take a new worker in; it is not ready yet."""
         worker = Worker(self.unborn.popleft(), process=process, handle=handle)
-        self._asked_at = time.monotonic()
         self.alive[process] = worker
         self.unready[worker.channel.fileno()] = worker
-
-    @property
-    def patience_seconds(self) -> float | None:
-        """How long the nursery may still take; None where nothing is asked of it."""
-        limit = _FORK_SECONDS if self.was_of_use else _START_SECONDS
-        return max(self._asked_at + limit - time.monotonic(), 0.0) if self.unborn else None
 
 
 @contextmanager
@@ -296,7 +305,7 @@ def _open_nursery(upbringing: Upbringing) -> Iterator[socket.socket]:
             process.wait()
 
 
-def _wait(descriptors: set[int], *, seconds: float | None) -> set[int]:
+def _wait(descriptors: set[int], *, seconds: float | None = None) -> set[int]:
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)

@@ -19,7 +19,7 @@ class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
 
 
-def restrict_self() -> int:
+def restrict_self() -> int:  # pragma: no cover  (run in workers alone)
     """Give up everything, for good; answers the version of the kernel's Landlock. Needs "no new privileges".
 
     Raises:
@@ -38,11 +38,11 @@ def restrict_self() -> int:
     return version
 
 
-def _known(rights: tuple[tuple[int, int], ...], version: int) -> int:
+def _known(rights: tuple[tuple[int, int], ...], version: int) -> int:  # pragma: no cover
     return sum(bits for since, bits in rights if version >= since)
 
 
-def _call(libc: ctypes.CDLL, number: int, *arguments: object) -> int:
+def _call(libc: ctypes.CDLL, number: int, *arguments: object) -> int:  # pragma: no cover
     typed = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result = int(libc.syscall(ctypes.c_long(number), *typed))
     if result < 0:

@@ -7,6 +7,7 @@ is settled in ``sandbox``, how it answers in ``frames`` and ``answers``, how it 
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,15 +31,16 @@ from service.decoding.nursery import Upbringing
 from service.decoding.requests import Request
 from service.decoding.room import Room
 from service.decoding.sandbox import SandboxLimits, SandboxReport
-from service.decoding.workers import CAUSES, Worker, WorkerLostError
+from service.decoding.workers import CAUSES, Cause, Worker, WorkerLostError
 
-# A video whose worker somebody else ended is given to one more.
+# A video is given to one worker more where somebody else ended the first, or where the fault may be that of a video
+# which that one had read before.
 _NUM_TRIES = 2
+_FAULTS = ("crashed", "malformed")
 # A socket closes a moment before its process has ended, on a busy machine a longer one.
 _END_SECONDS = 1.0
 # Far more than a small clip takes; those who check are less patient.
 _CHECK_SECONDS = 60.0
-_FAILED = "the decoder failed on this video; send an undamaged video"
 _log = logging.getLogger(__name__)
 
 
@@ -79,10 +81,12 @@ class DecodePool:
         """Start the workers, unless they run, and wait for the first; answers which guards hold in them.
 
         Raises:
-            DecoderUnavailableError: no worker can be started.
+            DecoderUnavailableError: no worker can be started; on other systems than Linux, none ever.
         """
         if self._running is not None:
             return self._running.guards
+        if sys.platform != "linux":
+            raise DecoderUnavailableError(f"videos are decoded on Linux alone; this is {sys.platform}")
         keeper = Keeper(self._upbringing, num_workers=self._num_workers + 1, deaths=self.deaths)
         guards = keeper.start()
         self._running = _Running(
@@ -111,7 +115,7 @@ class DecodePool:
         """
         request = Request(ViewPlan(), _CHECK_SECONDS)
         with GOLDEN_CLIP.open("rb") as file:
-            views = await self._await_views(Job(file.fileno(), GOLDEN_CLIP.name, request), thread="checking")
+            views = await self._await_views(file.fileno(), GOLDEN_CLIP.name, request, thread="checking")
         check_golden_views(views)
 
     async def read_views(self, video: int, *, video_id: str, plan: ViewPlan, timeout_seconds: float) -> VideoViews:
@@ -130,67 +134,74 @@ class DecodePool:
             DecoderUnavailableError: there are no workers, or somebody ended both that took the video.
         """
         self._crashes.refuse(video_id)
-        return await self._await_views(Job(video, video_id, Request(plan, timeout_seconds)), thread="decoding")
+        return await self._await_views(video, video_id, Request(plan, timeout_seconds), thread="decoding")
 
-    async def _await_views(self, job: Job, *, thread: Literal["decoding", "checking"]) -> VideoViews:
-        running, limit_seconds = self._running, job.request.limit_seconds
-        if running is None:
-            job.abandon()
+    async def _await_views(
+        self, video: int, video_id: str, request: Request, *, thread: Literal["decoding", "checking"]
+    ) -> VideoViews:
+        if self._running is None:
             raise RuntimeError("the decode pool is not started; call start() first")
         try:
-            async with asyncio.timeout(limit_seconds):
-                return await asyncio.wrap_future(running.submit(self._read, job, thread=thread))
+            async with asyncio.timeout(request.limit_seconds):
+                return await self._running.read(self._read, Job(video, video_id, request), thread=thread)
         except TimeoutError as error:
             raise DeadlineExceededError(
-                f"decoding took longer than {limit_seconds:g} seconds; send a shorter or smaller video, or try again "
-                "when the service is less busy"
+                f"decoding took longer than {request.limit_seconds:g} seconds; send a shorter or smaller video, or try "
+                "again when the service is less busy"
             ) from error
-        finally:
-            job.abandon()
-            running.keeper.wake()
+        except OSError as error:
+            # Descriptors or memory of this process are used up, which is no fault of the video.
+            raise DecoderUnavailableError(f"no video can be decoded now: {error.strerror}; try again later") from error
 
     def _read(self, job: Job, keeper: Keeper) -> VideoViews:
         """Have a video read, in a thread that waits for it."""
         with job.hold_video() as video:
             for _ in range(_NUM_TRIES):
                 worker = keeper.take(is_abandoned=lambda: job.is_abandoned)
-                try:
-                    answer = self._ask(worker, job, video=video)
-                except WorkerLostError as error:
-                    _log.warning("a video goes to another worker: %s", error)
-                    continue
-                if worker.num_videos < self._num_videos_per_worker:
-                    keeper.give_back(worker)
-                else:
-                    worker.discard("renewed")
-                return _accept(answer)
+                answer = self._ask(worker, job, video=video)
+                if not isinstance(answer, str):
+                    self._let_go(worker, keeper)
+                    return self._accept(answer, job)
+                if answer in _FAULTS:
+                    self._crashes.note(job.video_id)
+                    if worker.num_videos == 1:
+                        break  # no other video can have done it
+                _log.warning("a decoding worker was lost over a video: %s", answer)
+        if answer in _FAULTS:
+            raise UndecodableVideoError("the decoder died on this video; send an undamaged video")
         raise DecoderUnavailableError("decoding workers were ended from outside while they read this video; try again")
 
-    def _ask(self, worker: Worker, job: Job, *, video: int) -> Answer:
-        """Have one worker read a video; without an answer, or with a wrong one, that is the worker's end.
-
-        Raises:
-            UndecodableVideoError: it is the video that ends the worker, or that took it over.
-            WorkerLostError: somebody else ended the worker.
-        """
+    def _ask(self, worker: Worker, job: Job, *, video: int) -> Answer | Cause:
+        """Have one worker read a video; no answer, or a wrong one, is the worker's end, whose cause is given then."""
         room = Room.of(self._rules, job.request.plan)
         try:
             with room.open() as descriptor:
                 packet = job.ask(worker, (video, descriptor))
-                return read_answer(packet, room=room, descriptor=descriptor)
-        except WorkerLostError as error:
-            cause = "abandoned" if job.is_abandoned else worker.wait_for_end(seconds=_END_SECONDS)
-            worker.discard(cause)
-            if cause in ("abandoned", "killed"):
-                raise
-            self._crashes.note(job.video_id)
-            raise UndecodableVideoError("the decoder died on this video; send an undamaged video") from error
+                return read_answer(packet, ticket=job.request.ticket, room=room, descriptor=descriptor)
+        except WorkerLostError:
+            cause = "abandoned" if job.is_abandoned else worker.wait_for_end(within_seconds=_END_SECONDS)
         except FrameError as error:
             # Sound code does not answer so: this video, or one before it, has taken the worker over.
             _log.error("a decoding worker was taken over: %s", error)
-            worker.discard("malformed")
-            self._crashes.note(job.video_id)
-            raise UndecodableVideoError(_FAILED) from error
+            cause = "malformed"
+        worker.discard(cause)
+        return cause
+
+    def _let_go(self, worker: Worker, keeper: Keeper) -> None:
+        if worker.num_videos < self._num_videos_per_worker:
+            keeper.give_back(worker)
+        else:
+            worker.discard("renewed")
+
+    def _accept(self, answer: Answer, job: Job) -> VideoViews:
+        self._crashes.forgive(job.video_id)
+        if isinstance(answer, VideoError):
+            raise answer
+        if isinstance(answer, Failure):
+            # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
+            _log.error("the decoder failed in an unforeseen way: %s", answer.message)
+            raise UndecodableVideoError("the decoder failed on this video; send an undamaged video")
+        return answer
 
 
 @dataclass(frozen=True)
@@ -201,7 +212,15 @@ class _Running:
     keeper: Keeper
     threads: Mapping[str, ThreadPoolExecutor]
 
-    def submit(self, read: Callable[[Job, Keeper], VideoViews], job: Job, *, thread: str) -> Future[VideoViews]:
+    async def read(self, read: Callable[[Job, Keeper], VideoViews], job: Job, *, thread: str) -> VideoViews:
+        """Have a thread do a job, and wait for it."""
+        try:
+            return await asyncio.wrap_future(self._submit(read, job, thread=thread))
+        finally:
+            job.abandon()
+            self.keeper.wake()
+
+    def _submit(self, read: Callable[[Job, Keeper], VideoViews], job: Job, *, thread: str) -> Future[VideoViews]:
         try:
             return self.threads[thread].submit(read, job, self.keeper)
         except RuntimeError as error:
@@ -211,13 +230,3 @@ class _Running:
         self.keeper.close()
         for threads in self.threads.values():
             threads.shutdown()
-
-
-def _accept(answer: Answer) -> VideoViews:
-    if isinstance(answer, VideoError):
-        raise answer
-    if isinstance(answer, Failure):
-        # Parsing hostile bytes must never look like a failure of the service; the log keeps what happened.
-        _log.error("the decoder failed in an unforeseen way: %s", answer.message)
-        raise UndecodableVideoError(_FAILED)
-    return answer

@@ -17,8 +17,6 @@ from jaxtyping import Float64, Int64, UInt8
 
 from service.contract.views import VideoViews, ViewPlan, ViewRules
 
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-
 
 @dataclass(frozen=True)
 class Arrays:
@@ -54,7 +52,7 @@ class Room:
         descriptor = os.memfd_create("views", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(descriptor, self.num_bytes)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             yield descriptor
         finally:
             os.close(descriptor)

@@ -55,7 +55,7 @@ class SandboxReport:
     problems: tuple[str, ...]
 
 
-def forbid_dumps() -> None:
+def forbid_dumps() -> None:  # pragma: no cover
     """Close this process's memory, environment and descriptors to others of its user; no core dumps, no debuggers.
 
     Raises:
@@ -184,7 +184,7 @@ def _keep_only(descriptor: int) -> None:  # pragma: no cover
     os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _prctl(option: int, value: int) -> int:
+def _prctl(option: int, value: int) -> int:  # pragma: no cover
     libc = ctypes.CDLL(None, use_errno=True)
     answer = int(libc.prctl(option, value, 0, 0, 0))
     if answer < 0:

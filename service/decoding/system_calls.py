@@ -25,8 +25,8 @@ RESTRICTED_CALLS = ("mmap", "mprotect", "madvise", "prlimit64")
 _MEMORY_ADVICE = (4, 8, 14)
 
 
-def build_filter() -> Any:  # noqa: ANN401 - the library has no types; a filter with a method `load`
-    """Build the filter, which one process prepares for all that it forks.
+def build_filter() -> Any:  # noqa: ANN401 - the library has no types  # pragma: no cover
+    """Build the filter, which one process prepares for all that it forks; its method ``load`` is for good.
 
     Raises:
         ImportError, RuntimeError: libseccomp is not installed, or refuses a rule.

@@ -36,8 +36,8 @@ def answer(packet: bytes, *, video: int, place: int, rules: ViewRules) -> bytes:
         views = rules.read(HeldFile(video), plan=request.plan)
         room = Room.of(rules, request.plan)
         room.write(place, views)
-        return pack_views(views, room=room)
+        return pack_views(views, ticket=request.ticket, room=room)
     except VideoError as error:
-        return pack_refusal(error)
+        return pack_refusal(error, ticket=request.ticket)
     except Exception as error:
-        return pack_failure(error)
+        return pack_failure(error, ticket=request.ticket)

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import suppress
 from typing import Literal
 
 from service.decoding.frames import MAX_FRAME_BYTES
@@ -20,7 +19,7 @@ CAUSES: tuple[Cause, ...] = ("crashed", "killed", "malformed", "abandoned", "ren
 # No decoder raises these against itself, and the filter lets none raise anything against another.
 _SIGNALS_OF_OTHERS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # The notice of an end comes through another process.
-_NOTICE_SECONDS = 10.0
+_NOTICE_SECONDS = 5.0
 
 
 class WorkerLostError(Exception):
@@ -68,13 +67,16 @@ class Worker:
         """Whether it has said nothing since its last answer, and still holds its socket."""
         return not _is_readable(self.channel.fileno(), seconds=0.0)
 
+    def has_ended(self, *, within_seconds: float) -> bool:
+        """Whether the process has ended, or does so soon: its socket closes a moment before."""
+        return _is_readable(self._handle, seconds=within_seconds)
+
     def end(self, cause: Cause) -> None:
-        """End the process, whatever it does; the first cause counts."""
+        """End the process, whatever it does; the cause counts where none ended it before."""
         with self._lock:
-            if self._is_open:
-                self._cause = self._cause or cause
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            if self._is_open and self._cause is None and not self.has_ended(within_seconds=0.0):
+                self._cause = cause
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def discard(self, cause: Cause) -> None:
         """End the process and let go of it; for the thread that uses it."""
@@ -90,9 +92,9 @@ class Worker:
         self._status.set_result(status)
         return self._cause or _read_cause(status)
 
-    def wait_for_end(self, *, seconds: float) -> Cause:
-        """Say why a worker ended whose socket did; one that lives so much longer has closed it, or spoken, unasked."""
-        if not _is_readable(self._handle, seconds=seconds):
+    def wait_for_end(self, *, within_seconds: float) -> Cause:
+        """Say why a worker ended whose socket is closed; one that lives on has closed it itself."""
+        if not self.has_ended(within_seconds=within_seconds):
             return "malformed"
         try:
             return _read_cause(self._status.result(_NOTICE_SECONDS))

@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 
 from tests.end_to_end.server import ROOT, free_port
-from tests.service.decoding.processes import children_of, is_busy
+from tests.service.decoding.processes import children_of, read_status
 from tests.videos import Encoding, write_numbered_video
 
 NUM_CLIENTS = 4
@@ -173,7 +173,7 @@ def kill_busy_worker(service: Service) -> None:
     """Kill a worker that reads a video, at any moment until after it has answered."""
     limit = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < limit:
-        if busy := [each for each in service.workers if is_busy(each)]:
+        if busy := [each for each in service.workers if read_status(each).get("State", "").startswith("R")]:
             time.sleep(random.uniform(0.0, 0.02))
             os.kill(busy[0], signal.SIGKILL)
             return

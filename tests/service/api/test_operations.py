@@ -78,7 +78,8 @@ async def test_service_that_watches_itself_no_longer_is_dead(run_service: RunSer
     assert (response.status_code, response.json()) == (503, dead)
 
 
-async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:
+async def test_metrics_count_stages_caches_errors_and_workers_that_ended(service: Service) -> None:
+    service.engine.reader.deaths["crashed"] = 3
     files = {"video": ("a", b"pixels")}
     await service.client.post("/recognize", files=files, data={"labels": json.dumps(["moving left"])})
     await service.client.post("/recognize", files=files, data={"labels": "[]"})
@@ -89,6 +90,7 @@ async def test_metrics_count_stages_caches_and_errors(service: Service) -> None:
         'duoact_video_cache_lookups_total{result="miss"} 1.0',
         'duoact_label_cache_lookups_total{result="hit"} 2.0',
         'duoact_errors_total{type="labels"} 1.0',
+        'duoact_decoding_workers_ended_total{result="crashed"} 3.0',
         "duoact_requests_working 0.0",
         "duoact_requests_waiting 0.0",
         "duoact_ready 1.0",

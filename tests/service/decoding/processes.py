@@ -19,14 +19,21 @@ def worker_ids() -> list[int]:
 
 
 def read_status(process: int) -> dict[str, str]:
-    """What the kernel says of a process."""
-    text = (_PROCESSES / str(process) / "status").read_text(encoding="utf-8")
+    """What the kernel says of a process; nothing where it is gone."""
+    try:
+        text = (_PROCESSES / str(process) / "status").read_text(encoding="utf-8")
+    except OSError:
+        return {}
     return dict(line.split(":\t", 1) for line in text.splitlines())
 
 
-def is_busy(process: int) -> bool:
-    """Whether a process computes."""
-    return read_status(process)["State"].startswith("R")
+def computing_seconds(process: int) -> float:
+    """How long a process has computed; 0 where it is gone."""
+    try:
+        fields = (_PROCESSES / str(process) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
@@ -38,6 +45,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
 
 
 def children_of(parent: int) -> list[int]:
+    """The processes that a process has started itself."""
     found = []
     for entry in _PROCESSES.iterdir():
         if entry.name.isdecimal() and _parent(entry) == parent:

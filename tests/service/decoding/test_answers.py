@@ -28,6 +28,7 @@ from tests.service.decoding.rules import RULES
 
 ROOM = Room.of(RULES, ViewPlan.parse("2x3"))
 INFO = VideoInfo(1.5, 25, 96, 54, "h264", 25.0, 90)
+TICKET = 2**63 + 5
 PACKET = Frame(Kind.FAILURE, b"{}").pack()
 SOUND = {**vars(INFO), "degraded": "cut off"}
 
@@ -49,13 +50,13 @@ def place() -> Iterator[int]:
 
 
 def read(packet: bytes, place: int) -> VideoViews | VideoError | Failure:
-    return read_answer(packet, room=ROOM, descriptor=place)
+    return read_answer(packet, ticket=TICKET, room=ROOM, descriptor=place)
 
 
 def test_views_come_back_as_they_were(place: int) -> None:
     views = make_views()
     ROOM.write(place, views)
-    back = read(pack_views(views, room=ROOM), place)
+    back = read(pack_views(views, ticket=TICKET, room=ROOM), place)
     assert isinstance(back, VideoViews)
     assert (back.info, back.degraded) == (INFO, "cut off")
     for name in ("views", "indices", "time_seconds"):
@@ -76,7 +77,7 @@ def test_a_room_keeps_its_size(place: int, size: int) -> None:
 
 @pytest.mark.parametrize("kind", [UnsupportedVideoError, UndecodableVideoError, VideoTooLargeError])
 def test_refusals_come_back_as_they_were(place: int, kind: type[VideoError]) -> None:
-    back = read(pack_refusal(kind("9 pixels; at most 4 are accepted")), place)
+    back = read(pack_refusal(kind("9 pixels; at most 4 are accepted"), ticket=TICKET), place)
     assert type(back) is kind
     assert str(back) == "9 pixels; at most 4 are accepted"
 
@@ -85,15 +86,15 @@ def test_a_failure_says_what_and_where(place: int) -> None:
     try:
         json.loads("{")
     except ValueError as error:
-        packet = pack_failure(error)
+        packet = pack_failure(error, ticket=TICKET)
     back = read(packet, place)
     assert isinstance(back, Failure)
     assert back.message.startswith(f"JSONDecodeError at {Path(json.__file__).parent}")
-    assert "nowhere" in str(read(pack_failure(ValueError()), place))
+    assert "nowhere" in str(read(pack_failure(ValueError(), ticket=TICKET), place))
 
 
 def test_text_is_shortened_and_cannot_move_a_cursor(place: int) -> None:
-    back = read(pack_refusal(UndecodableVideoError("\x1b[2J\r\n\ud800猫" + "x" * 5000)), place)
+    back = read(pack_refusal(UndecodableVideoError("\x1b[2J\r\n\ud800猫" + "x" * 5000), ticket=TICKET), place)
     assert str(back) == "\N{REPLACEMENT CHARACTER}[2J" + "\N{REPLACEMENT CHARACTER}" * 2 + "?猫" + "x" * 1992
 
 
@@ -114,7 +115,7 @@ def test_text_is_shortened_and_cannot_move_a_cursor(place: int) -> None:
 )
 def test_a_wrong_field_is_named(place: int, field: str, value: object) -> None:
     ROOM.write(place, make_views())
-    packet = Frame(Kind.VIEWS, json.dumps({**SOUND, field: value}).encode(), ROOM.num_bytes).pack()
+    packet = Frame(Kind.VIEWS, json.dumps({**SOUND, field: value}).encode(), TICKET, ROOM.num_bytes).pack()
     with pytest.raises(FrameError, match=f"an answer's text is wrong at '{field}': "):
         read(packet, place)
 
@@ -123,14 +124,14 @@ def test_a_wrong_field_is_named(place: int, field: str, value: object) -> None:
 def test_a_missing_field_is_named(place: int, field: str) -> None:
     text = json.dumps({name: value for name, value in SOUND.items() if name != field})
     with pytest.raises(FrameError, match=f"an answer's text is wrong at '{field}': missing"):
-        read(Frame(Kind.VIEWS, text.encode(), ROOM.num_bytes).pack(), place)
+        read(Frame(Kind.VIEWS, text.encode(), TICKET, ROOM.num_bytes).pack(), place)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_are_finite(place: int, number: str) -> None:
     text = json.dumps(SOUND).replace("1.5", number)
     with pytest.raises(FrameError, match=r"an answer's text is wrong at '(duration_seconds|its start)': "):
-        read(Frame(Kind.VIEWS, text.encode(), ROOM.num_bytes).pack(), place)
+        read(Frame(Kind.VIEWS, text.encode(), TICKET, ROOM.num_bytes).pack(), place)
 
 
 @pytest.mark.parametrize(
@@ -147,21 +148,24 @@ def test_arrays_are_looked_at(place: int, changes: dict[str, object], message: s
     views = make_views(**changes)
     ROOM.write(place, views)
     with pytest.raises(FrameError, match=message):
-        read(pack_views(views, room=ROOM), place)
+        read(pack_views(views, ticket=TICKET, room=ROOM), place)
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (Frame(Kind.VIEWS, b"{}", 2**60), f"claims {2**60} bytes of arrays; it may have {ROOM.num_bytes}"),
-        (Frame(Kind.REFUSAL, b"{}", 1), "claims 1 bytes of arrays; it may have 0"),
-        (Frame(Kind.READ, b"{}"), "an answer is of the kind READ"),
-        (Frame(Kind.READY, b"{}"), "an answer is of the kind READY"),
-        (Frame(Kind.REFUSAL, b"["), "wrong at 'its start': json_invalid"),
-        (Frame(Kind.REFUSAL, b"[" * MAX_TEXT_BYTES), "wrong at 'its start': json_invalid"),
-        (Frame(Kind.FAILURE, b'{"message": "\xff"}'), "wrong at 'its start': json_invalid"),
-        (Frame(Kind.FAILURE, b'{"message": "\\udfff"}'), "wrong at 'its start': json_invalid"),
-        (Frame(Kind.REFUSAL, b'{"name": "OSError", "message": ""}'), "names the error 'OSError'; known are Unsupport"),
+        (Frame(Kind.VIEWS, b"{}", TICKET, 2**60), f"claims {2**60} bytes of arrays; it may have {ROOM.num_bytes}"),
+        (Frame(Kind.REFUSAL, b"{}", TICKET, 1), "claims 1 bytes of arrays; it may have 0"),
+        (Frame(Kind.READ, b"{}", TICKET), "an answer is of the kind READ"),
+        (Frame(Kind.READY, b"{}", TICKET), "an answer is of the kind READY"),
+        (Frame(Kind.REFUSAL, b"[", TICKET), "wrong at 'its start': json_invalid"),
+        (Frame(Kind.REFUSAL, b"[" * MAX_TEXT_BYTES, TICKET), "wrong at 'its start': json_invalid"),
+        (Frame(Kind.FAILURE, b'{"message": "\xff"}', TICKET), "wrong at 'its start': json_invalid"),
+        (Frame(Kind.FAILURE, b'{"message": "\\udfff"}', TICKET), "wrong at 'its start': json_invalid"),
+        (
+            Frame(Kind.REFUSAL, b'{"name": "OSError", "message": ""}', TICKET),
+            "names the error 'OSError'; known",
+        ),
     ],
 )
 def test_a_wrong_frame_is_refused(place: int, frame: Frame, message: str) -> None:
@@ -170,7 +174,7 @@ def test_a_wrong_frame_is_refused(place: int, frame: Frame, message: str) -> Non
 
 
 def test_errors_of_requests_are_none_of_a_worker_s(place: int) -> None:
-    frame = Frame(Kind.REFUSAL, json.dumps({"name": ImpossibleRequestError.__name__, "message": ""}).encode())
+    frame = Frame(Kind.REFUSAL, json.dumps({"name": ImpossibleRequestError.__name__, "message": ""}).encode(), TICKET)
     with pytest.raises(FrameError, match="names the error 'ImpossibleRequestError'"):
         read(frame.pack(), place)
 
@@ -178,10 +182,10 @@ def test_errors_of_requests_are_none_of_a_worker_s(place: int) -> None:
 @pytest.mark.parametrize(
     ("packet", "message"),
     [
-        (b"", "a packet has 0 bytes; 20 to 65556 are allowed"),
-        (b"x" * 19, "a packet has 19 bytes"),
-        (b"x" * (20 + MAX_TEXT_BYTES + 1), "a packet has 65557 bytes"),
-        (b"x" * 20, "a packet begins with b'xxxxxxxx', which is no header of version 1"),
+        (b"", "a packet has 0 bytes; 28 to 65564 are allowed"),
+        (b"x" * 27, "a packet has 27 bytes"),
+        (b"x" * (28 + MAX_TEXT_BYTES + 1), "a packet has 65565 bytes"),
+        (b"x" * 28, "a packet begins with b'xxxxxxxx', which is no header of version 1"),
         (PACKET[:-1], "a packet claims 2 bytes of text and has 1"),
         (PACKET + b"x", "a packet claims 2 bytes of text and has 3"),
         *(
@@ -200,15 +204,15 @@ def test_what_is_no_packet_is_refused(packet: bytes, message: str) -> None:
         Frame.unpack(packet)
 
 
-@given(st.sampled_from(Kind), st.binary(max_size=200), st.integers(0, 2**64 - 1))
-def test_frames_come_back_as_they_were(kind: Kind, text: bytes, num_array_bytes: int) -> None:
-    frame = Frame(kind, text, num_array_bytes)
+@given(st.sampled_from(Kind), st.binary(max_size=200), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_frames_come_back_as_they_were(kind: Kind, text: bytes, ticket: int, num_array_bytes: int) -> None:
+    frame = Frame(kind, text, ticket, num_array_bytes)
     assert Frame.unpack(frame.pack()) == frame
 
 
 @given(st.data())
 def test_no_bytes_whatever_raise_anything_else(data: st.DataObject) -> None:
-    packet = bytearray(pack_views(make_views(), room=ROOM))
+    packet = bytearray(pack_views(make_views(), ticket=TICKET, room=ROOM))
     for _ in range(data.draw(st.integers(0, 4))):
         packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
     with ROOM.open() as place:
@@ -217,6 +221,14 @@ def test_no_bytes_whatever_raise_anything_else(data: st.DataObject) -> None:
             read(bytes(packet), place)
 
 
+@pytest.mark.parametrize("ticket", [0, TICKET - 1])
+def test_the_answer_to_another_request_is_none(place: int, ticket: int) -> None:
+    packet = pack_refusal(UndecodableVideoError("x"), ticket=ticket)
+    with pytest.raises(FrameError, match="an answer is not to this request"):
+        read(packet, place)
+
+
 def test_requests_come_back_as_they_were() -> None:
     request = Request(ViewPlan.parse("4x3"), 12.5)
     assert Request.unpack(request.pack()) == request
+    assert Request(request.plan, 12.5).ticket != request.ticket

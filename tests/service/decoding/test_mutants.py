@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from service.contract.errors import UndecodableVideoError, UnsupportedVideoError, VideoTooLargeError
-from service.contract.views import ViewPlan
 from service.decoding.pool import DecodePool
 from tests.material import VIDEOS
 from tests.mutants import CHANGES, breed
+from tests.service.decoding.asking import read
 from tests.service.decoding.encoded import ENCODINGS, write_encoded
 from tests.service.decoding.rules import RULES
 from tests.videos import read_number, write_numbered_video
@@ -64,9 +64,9 @@ async def test_mutants_harm_nobody(
     pool = DecodePool(RULES, num_workers=_NUM_AT_ONCE)
     pool.start()
 
-    async def read(path: Path, name: str) -> str:
+    async def find_outcome(path: Path) -> str:
         try:
-            views = await pool.read_views(path, video_id=name, plan=ViewPlan(), timeout_seconds=60.0)
+            views = await read(pool, path, timeout_seconds=60.0)
         except (UnsupportedVideoError, UndecodableVideoError, VideoTooLargeError) as error:
             return type(error).__name__
         assert views.views.shape == (1, 4, 64, 64, 3)
@@ -76,11 +76,11 @@ async def test_mutants_harm_nobody(
         for number, mutant in mutants:
             path = tmp_path / f"mutant-{number}"
             path.write_bytes(mutant)
-            outcomes[await read(path, path.name)] += 1
+            outcomes[await find_outcome(path)] += 1
             path.unlink()  # what harms stays to be looked at
 
     await asyncio.gather(*(read_mutants() for _ in range(_NUM_AT_ONCE)))
-    views = await pool.read_views(good, video_id="good", plan=ViewPlan(), timeout_seconds=60.0)
+    views = await read(pool, good, timeout_seconds=60.0)
     assert [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17]
     assert sum(outcomes.values()) == NUM_MUTANTS
     assert {"read", "degraded", "UnsupportedVideoError", "UndecodableVideoError"} <= outcomes.keys()

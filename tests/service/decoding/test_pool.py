@@ -1,4 +1,6 @@
 import asyncio
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -17,16 +19,13 @@ from service.contract.errors import (
     UnsupportedVideoError,
     VideoTooLargeError,
 )
-from service.contract.views import VideoViews, ViewPlan
+from service.contract.views import ViewPlan
 from service.decoding.pool import DecodePool
 from tests.end_to_end.server import ROOT
+from tests.service.decoding.asking import read
 from tests.service.decoding.processes import nursery_ids, wait_until, worker_ids
 from tests.service.decoding.rules import RULES
 from tests.videos import Encoding, add_video_stream, cut, read_number, stored_frame, write_audio, write_numbered_video
-
-
-async def read(pool: DecodePool, path: Path, *, plan: str = "1x1", timeout_seconds: float = 30.0) -> VideoViews:
-    return await pool.read_views(path, video_id=str(path), plan=ViewPlan.parse(plan), timeout_seconds=timeout_seconds)
 
 
 async def shows_the_right_frames(pool: DecodePool, folder: Path) -> bool:
@@ -65,7 +64,7 @@ def pool() -> Iterator[DecodePool]:
 @pytest.mark.parametrize("plan", ["1x1", "4x3"])
 async def test_views_cross_the_process_boundary_unchanged(pool: DecodePool, tmp_path: Path, plan: str) -> None:
     path = write_numbered_video(tmp_path / "good.mp4", num_frames=20)
-    theirs, ours = await read(pool, path, plan=plan), RULES.read(path, plan=ViewPlan.parse(plan))
+    theirs, ours = await read(pool, path, plan=ViewPlan.parse(plan)), RULES.read(path, plan=ViewPlan.parse(plan))
     assert (theirs.info, theirs.degraded) == (ours.info, ours.degraded)
     for name in ("views", "indices", "time_seconds"):
         assert getattr(theirs, name).dtype == getattr(ours, name).dtype
@@ -174,32 +173,76 @@ async def test_workers_are_renewed_after_their_share_of_videos(tmp_path: Path) -
     pool.close()
 
 
-async def test_a_missing_file_is_not_the_video_s_fault(pool: DecodePool, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"missing\.mp4"):
-        await read(pool, tmp_path / "missing.mp4")
+async def test_a_clip_of_known_frames_is_read_whatever_users_ask(slow_video: Path) -> None:
+    pool = DecodePool(RULES, num_workers=2)
+    pool.start()
+    reading = [asyncio.create_task(read(pool, slow_video)) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    await pool.check()
+    assert not any(each.done() for each in reading)
+    for each in reading:
+        each.cancel()
+    pool.close()
+
+
+async def test_used_up_descriptors_are_not_the_video_s_fault(pool: DecodePool, tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "good.mp4", num_frames=20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with path.open("rb") as file:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (file.fileno() + 1, hard))
+        try:
+            with pytest.raises(DecoderUnavailableError, match="no video can be decoded now: Too many open files; try"):
+                await pool.read_views(file.fileno(), video_id="good", plan=ViewPlan(), timeout_seconds=30.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert await shows_the_right_frames(pool, tmp_path)
+
+
+async def test_a_file_may_be_closed_as_soon_as_nobody_waits(pool: DecodePool, slow_video: Path, tmp_path: Path) -> None:
+    for _ in range(5):
+        file = slow_video.open("rb")
+        reading = asyncio.create_task(
+            pool.read_views(file.fileno(), video_id="slow", plan=ViewPlan(), timeout_seconds=30.0)
+        )
+        await asyncio.sleep(0)
+        reading.cancel()
+        file.close()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        # Another file takes the number of the descriptor.
+        assert await shows_the_right_frames(pool, tmp_path)
 
 
 async def test_an_unforeseen_failure_counts_as_an_undecodable_video(
     pool: DecodePool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(UndecodableVideoError, match="the decoder failed on this video; send an undamaged video"):
-        await read(pool, tmp_path)
+        await pool.read_views(folder, video_id="folder", plan=ViewPlan(), timeout_seconds=30.0)
+    os.close(folder)
     assert "IsADirectoryError at " in caplog.text
     assert "held_file.py" in caplog.text
 
 
-async def test_a_pool_is_alive_between_start_and_close(tmp_path: Path) -> None:
+async def test_a_pool_is_alive_between_start_and_close() -> None:
     before = set(nursery_ids())
     pool = DecodePool(RULES, num_workers=1)
-    assert not pool.keep_alive()
+    assert pool.guards is None
     with pytest.raises(RuntimeError, match=r"the decode pool is not started; call start\(\) first"):
-        await read(pool, tmp_path / "clip.mp4")
+        await pool.check()
     pool.start()
-    assert pool.keep_alive()
+    assert pool.start() is pool.guards is not None
+    await pool.check()
     pool.close()
     pool.close()
-    assert not pool.keep_alive()
+    assert pool.guards is None
     assert set(nursery_ids()) == before
+
+
+def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(DecoderUnavailableError, match="videos are decoded on Linux alone; this is darwin"):
+        DecodePool(RULES).start()
 
 
 async def test_closing_ends_what_is_read_and_what_waits(slow_video: Path) -> None:
@@ -230,6 +273,7 @@ GATEWAY = """
 import signal, sys
 from service.decoding.pool import DecodePool
 from tests.end_to_end.server import ROOT
+from tests.service.decoding.asking import read
 from tests.service.decoding.processes import nursery_ids, worker_ids
 from tests.service.decoding.rules import RULES
 

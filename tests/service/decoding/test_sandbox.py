@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.contract.errors import DecoderUnavailableError, UndecodableVideoError
-from service.contract.views import ViewPlan
 from service.decoding.pool import DecodePool
 from service.decoding.sandbox import SandboxLimits, SandboxReport
+from tests.service.decoding.asking import read
 from tests.service.decoding.processes import nursery_ids
 from tests.service.decoding.rules import RULES
 from tests.videos import Encoding, read_number, write_numbered_video
@@ -32,7 +32,7 @@ def starting(entry: str) -> Iterator[tuple[DecodePool, SandboxReport]]:
 
 async def is_read(pool: DecodePool, folder: Path) -> bool:
     path = write_numbered_video(folder / "good.mp4", num_frames=20)
-    views = await pool.read_views(path, video_id="good", plan=ViewPlan(), timeout_seconds=30.0)
+    views = await read(pool, path)
     return [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17]
 
 
@@ -77,7 +77,7 @@ def test_a_pool_whose_workers_cannot_live_does_not_start(entry: str, capfd: pyte
     pool = DecodePool(RULES, num_workers=1, entry=entry)
     with pytest.raises(DecoderUnavailableError, match="no video can be decoded: no decoding worker can be started"):
         pool.start()
-    assert not pool.keep_alive()
+    assert pool.guards is None
     assert nursery_ids() == []
     reasons = {STILLBORN: "no folder to stand in", THREADED: "2 threads run where workers are forked"}
     assert reasons.get(entry, "No module named 'tests.no_such_module'") in capfd.readouterr().err
@@ -88,6 +88,6 @@ async def test_a_video_that_needs_too_much_memory_is_refused(tmp_path: Path) -> 
     pool = DecodePool(RULES, num_workers=1, limits=SandboxLimits(memory_bytes=100 * 1024**2))
     pool.start()
     with pytest.raises(UndecodableVideoError):
-        await pool.read_views(path, video_id="large", plan=ViewPlan(), timeout_seconds=30.0)
+        await read(pool, path)
     assert await is_read(pool, tmp_path)
     pool.close()

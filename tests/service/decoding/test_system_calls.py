@@ -17,6 +17,7 @@ from service.contract.views import VideoViews, ViewPlan, ViewRules
 from service.decoding.pool import DecodePool
 from service.decoding.system_calls import ALLOWED_CALLS, REFUSED_CALLS, RESTRICTED_CALLS
 from tests.material import VIDEOS
+from tests.service.decoding.asking import read
 from tests.service.decoding.encoded import ENCODINGS, write_encoded
 from tests.service.decoding.processes import wait_until, worker_ids
 from tests.service.decoding.rules import RULES
@@ -46,9 +47,9 @@ def started(rules: ViewRules, *, entry: str = "service.decoding.worker") -> Iter
     pool.close()
 
 
-async def read(pool: DecodePool, path: Path, plan: ViewPlan) -> VideoViews | DuoActError:
+async def try_to_read(pool: DecodePool, path: Path, plan: ViewPlan) -> VideoViews | DuoActError:
     try:
-        return await pool.read_views(path, video_id=str(path), plan=plan, timeout_seconds=60.0)
+        return await read(pool, path, plan=plan, timeout_seconds=60.0)
     except DuoActError as error:
         return error
 
@@ -76,7 +77,7 @@ async def compare(paths: Sequence[Path], *, rules: ViewRules, plan: ViewPlan) ->
     """Read videos in a filtered worker and in this process; one that the filter ends would differ."""
     with started(rules) as pool:
         for path in paths:
-            assert_agree(await read(pool, path, plan), read_here(rules, path, plan))
+            assert_agree(await try_to_read(pool, path, plan), read_here(rules, path, plan))
         assert set(pool.deaths.values()) == {0}
 
 
@@ -132,7 +133,7 @@ async def test_the_lists_name_every_call_that_is_made(clips: list[Path], tmp_pat
         with started(rules, entry=UNFILTERED) as pool:
             with tracing(worker_ids(), output):
                 for path in paths:
-                    await read(pool, path, ViewPlan.parse("4x3"))
+                    await try_to_read(pool, path, ViewPlan.parse("4x3"))
             assert set(pool.deaths.values()) == {0}
         calls = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)", output.read_text(encoding="utf-8"), re.MULTILINE))
         assert {"pread64", "write", "recvmsg", "close"} <= calls

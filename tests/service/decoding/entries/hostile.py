@@ -50,6 +50,7 @@ class Scene:
     video: int
     place: int
     room: Room
+    ticket: int
 
 
 Attack = Callable[[Scene], object]
@@ -65,7 +66,8 @@ def work(channel: socket.socket, rules: ViewRules) -> None:
         content = os.pread(video, 256, 0)
         if content.startswith(PREFIX):
             name = content.removeprefix(PREFIX).decode()
-            scene = Scene(channel.fileno(), video, place, Room.of(rules, Request.unpack(packet).plan))
+            request = Request.unpack(packet)
+            scene = Scene(channel.fileno(), video, place, Room.of(rules, request.plan), request.ticket)
             reply = CRAFTED[name](scene) if name in CRAFTED else _attempt(CALLS[name], scene)
         else:
             reply = answer(packet, video=video, place=place, rules=rules)
@@ -78,10 +80,12 @@ def _attempt(attack: Attack, scene: Scene) -> bytes:
     try:
         result = attack(scene)
     except OSError as error:
-        return pack_refusal(UndecodableVideoError(f"refused with {errno.errorcode[error.errno or 0]}"))
-    except (MemoryError, ValueError) as error:
-        return pack_refusal(UndecodableVideoError(f"refused with {type(error).__name__}"))
-    return pack_refusal(UndecodableVideoError(f"DONE: {result!r}"))
+        told = f"refused with {errno.errorcode[error.errno or 0]}"
+    except (MemoryError, RuntimeError, ValueError) as error:
+        told = f"refused with {type(error).__name__}"
+    else:
+        told = f"DONE: {result!r}"
+    return pack_refusal(UndecodableVideoError(told), ticket=scene.ticket)
 
 
 def _call(number: int, *arguments: int) -> int:
@@ -116,23 +120,17 @@ def _spin(_: Scene) -> None:
         pass
 
 
-def _spin_once(scene: Scene) -> str:
-    """The first worker to get the video computes for ever; the next one sees its mark and answers."""
-    if os.lseek(scene.video, 0, os.SEEK_CUR) != 1:
-        os.lseek(scene.video, 1, os.SEEK_SET)
-        _spin(scene)
-    return "answered by another worker"
+def _once(attack: Attack) -> Attack:
+    """The first worker to get the video does so; the next one sees its mark and answers."""
 
+    def attack_once(scene: Scene) -> str:
+        # Those who hold one descriptor share its position.
+        if os.lseek(scene.video, 0, os.SEEK_CUR) != 1:
+            os.lseek(scene.video, 1, os.SEEK_SET)
+            attack(scene)
+        return "answered by another worker"
 
-def _raise_against_itself(number: signal.Signals) -> Attack:
-    """What a crash does: a fault of the processor, which needs no call."""
-
-    def crash(_: Scene) -> None:
-        if number == signal.SIGSEGV:
-            ctypes.string_at(0)
-        os.abort()
-
-    return crash
+    return attack_once
 
 
 # What a worker that was taken over may try.
@@ -179,9 +177,10 @@ CALLS: dict[str, Attack] = {
     "advise memory to be copied to nobody": lambda _: mmap.mmap(-1, mmap.PAGESIZE).madvise(mmap.MADV_DONTFORK),
     "look at the clock": lambda _: os.getpid() > 0,
     "spin": _spin,
-    "spin once": _spin_once,
-    "abort": _raise_against_itself(signal.SIGABRT),
-    "read where nothing is": _raise_against_itself(signal.SIGSEGV),
+    "spin once": _once(_spin),
+    "abort once": _once(lambda _: os.abort()),
+    "abort": lambda _: os.abort(),
+    "read where nothing is": lambda _: ctypes.string_at(0),
     "leave": lambda _: os._exit(0),
 }
 
@@ -207,7 +206,7 @@ def _sound_text(**changes: object) -> bytes:
 
 def _views(scene: Scene, text: bytes, *, num_array_bytes: int | None = None) -> bytes:
     size = scene.room.num_bytes if num_array_bytes is None else num_array_bytes
-    return Frame(Kind.VIEWS, text, size).pack()
+    return Frame(Kind.VIEWS, text, scene.ticket, size).pack()
 
 
 def _with_times(scene: Scene, seconds: float) -> bytes:
@@ -239,31 +238,39 @@ def _hang_up(scene: Scene) -> bytes:
     return b""
 
 
-_PACKET = Frame(Kind.FAILURE, b'{"message": "all is well"}').pack()
+def _tell(scene: Scene, text: bytes, *, kind: Kind = Kind.FAILURE) -> bytes:
+    return Frame(kind, text, scene.ticket).pack()
+
+
+def _say_well(scene: Scene) -> bytes:
+    return _tell(scene, b'{"message": "all is well"}')
+
+
 # Answers that no sound worker gives.
 CRAFTED: dict[str, Callable[[Scene], bytes]] = {
     "a pickle": lambda _: pickle.dumps(_Bomb()),
-    "a pickle inside": lambda _: Frame(Kind.REFUSAL, pickle.dumps(_Bomb())).pack(),
+    "a pickle inside": lambda scene: _tell(scene, pickle.dumps(_Bomb()), kind=Kind.REFUSAL),
     "no header": lambda _: b"x",
     "nothing": lambda _: b"",
-    "half an answer": lambda _: _PACKET[: len(_PACKET) // 2],
-    "two answers in one": lambda _: _PACKET * 2,
-    "a text of 2^32 bytes": lambda _: _PACKET[:8] + struct.pack("<IQ", 2**32 - 1, 0) + _PACKET[20:],
+    "half an answer": lambda scene: _say_well(scene)[:-10],
+    "two answers in one": lambda scene: _say_well(scene) * 2,
+    "a text of 2^32 bytes": lambda scene: _say_well(scene)[:8] + struct.pack("<I", 2**32 - 1) + _say_well(scene)[12:],
     "arrays of 2^60 bytes": lambda scene: _views(scene, _sound_text(), num_array_bytes=2**60),
     "no arrays": lambda scene: _views(scene, _sound_text(), num_array_bytes=0),
-    "arrays beside a refusal": lambda _: Frame(Kind.FAILURE, b'{"message": "x"}', 8).pack(),
-    "more than a packet": lambda _: Frame(Kind.FAILURE, b" " * 2**17).pack(),
-    "another version": lambda _: _PACKET[:4] + b"\x02" + _PACKET[5:],
-    "an unknown kind": lambda _: _PACKET[:5] + b"\x09" + _PACKET[6:],
-    "a request": lambda _: Frame(Kind.READ, b"{}").pack(),
-    "a second birth": lambda _: Frame(Kind.READY, b"{}").pack(),
+    "arrays beside a refusal": lambda scene: Frame(Kind.FAILURE, b'{"message": "x"}', scene.ticket, 8).pack(),
+    "more than a packet": lambda scene: _tell(scene, b" " * 2**17),
+    "the answer to another request": lambda _: Frame(Kind.FAILURE, b'{"message": "x"}', 1).pack(),
+    "another version": lambda scene: _say_well(scene)[:4] + b"\x02" + _say_well(scene)[5:],
+    "an unknown kind": lambda scene: _say_well(scene)[:5] + b"\x09" + _say_well(scene)[6:],
+    "a request": lambda scene: _tell(scene, b"{}", kind=Kind.READ),
+    "a second birth": lambda scene: _tell(scene, b"{}", kind=Kind.READY),
     "no JSON": lambda scene: _views(scene, b"{"),
     "deep JSON": lambda scene: _views(scene, b"[" * 60_000),
-    "half a character": lambda _: Frame(Kind.FAILURE, b'{"message": "\\ud800"}').pack(),
-    "no UTF-8": lambda _: Frame(Kind.FAILURE, b'{"message": "\xff"}').pack(),
-    "a long message": lambda _: Frame(Kind.FAILURE, b'{"message": "%s"}' % (b"x" * 3000)).pack(),
-    "an error of Python": lambda _: Frame(Kind.REFUSAL, b'{"name": "SystemExit", "message": "x"}').pack(),
-    "an error of another": lambda _: Frame(Kind.REFUSAL, b'{"name": "BundleError", "message": "x"}').pack(),
+    "half a character": lambda scene: _tell(scene, b'{"message": "\\ud800"}'),
+    "no UTF-8": lambda scene: _tell(scene, b'{"message": "\xff"}'),
+    "a long message": lambda scene: _tell(scene, b'{"message": "%s"}' % (b"x" * 3000)),
+    "an error of Python": lambda scene: _tell(scene, b'{"name": "SystemExit", "message": "x"}', kind=Kind.REFUSAL),
+    "an error of another": lambda scene: _tell(scene, b'{"name": "BundleError", "message": "x"}', kind=Kind.REFUSAL),
     "a truth for a number": lambda scene: _views(scene, _sound_text(width=True)),
     "a fraction for a number": lambda scene: _views(scene, _sound_text(height=1.5)),
     "a number of 5000 digits": lambda scene: _views(scene, _sound_text().replace(b"25,", b"9" * 5000 + b",", 1)),
