@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import subprocess
 import sys
 import time
@@ -200,6 +201,21 @@ async def test_a_pool_is_alive_between_start_and_close(tmp_path: Path) -> None:
     pool.close()
     assert not pool.keep_alive()
     assert set(nursery_ids()) == before
+
+
+async def test_a_gateway_without_descriptors_loses_no_worker(
+    pool: DecodePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=20)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.memfd_create", refuse)
+        for _ in range(4):
+            with pytest.raises(OSError, match="Too many open files"):
+                await read(pool, path)
+    assert await shows_the_right_frames(pool, tmp_path)
 
 
 def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
