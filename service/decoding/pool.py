@@ -184,6 +184,10 @@ class DecodePool:
             # Sound code does not answer so: this video, or one before it, has taken the worker over.
             _log.error("a decoding worker was taken over: %s", error)
             cause = "malformed"
+        except BaseException:
+            # The gateway lacks memory or descriptors; the pool must not lack a worker too.
+            worker.discard("abandoned")
+            raise
         worker.discard(cause)
         return cause
 

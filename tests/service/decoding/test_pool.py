@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import resource
 import subprocess
@@ -238,6 +239,21 @@ async def test_a_pool_is_alive_between_start_and_close() -> None:
     pool.close()
     assert pool.guards is None
     assert set(nursery_ids()) == before
+
+
+async def test_a_gateway_without_descriptors_loses_no_worker(
+    pool: DecodePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    path = write_numbered_video(tmp_path / "clip.mp4", num_frames=20)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.memfd_create", refuse)
+        for _ in range(4):
+            with pytest.raises(DecoderUnavailableError, match="no video can be decoded now: Too many open files; try"):
+                await read(pool, path)
+    assert await shows_the_right_frames(pool, tmp_path)
 
 
 def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
