@@ -69,6 +69,16 @@ async def test_a_worker_that_is_gone_unnoticed_is_passed_over(pool: DecodePool, 
     wait_until(lambda: pool.deaths["killed"] == 2)
 
 
+async def test_a_clip_of_known_frames_is_read_whatever_users_ask(pool: DecodePool, tmp_path: Path) -> None:
+    spinning = [asyncio.create_task(attack(pool, "spin", folder=tmp_path)) for _ in range(3)]
+    await find_busy()
+    await pool.check()
+    assert not any(each.done() for each in spinning)
+    for each in spinning:
+        each.cancel()
+    await asyncio.gather(*spinning, return_exceptions=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 async def test_a_video_whose_worker_is_ended_from_outside_goes_to_another(
     pool: DecodePool, tmp_path: Path, number: signal.Signals

@@ -174,19 +174,6 @@ async def test_workers_are_renewed_after_their_share_of_videos(tmp_path: Path) -
     pool.close()
 
 
-async def test_a_clip_of_known_frames_is_read_whatever_users_ask(slow_video: Path) -> None:
-    pool = DecodePool(RULES, num_workers=2)
-    pool.start()
-    reading = [asyncio.create_task(read(pool, slow_video)) for _ in range(4)]
-    await asyncio.sleep(0.1)
-    await pool.check()
-    # Two are read and two wait, behind whom it did not wait.
-    assert sum(each.done() for each in reading) <= 2
-    for each in reading:
-        each.cancel()
-    pool.close()
-
-
 async def test_used_up_descriptors_are_not_the_video_s_fault(pool: DecodePool, tmp_path: Path) -> None:
     path = write_numbered_video(tmp_path / "good.mp4", num_frames=20)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
