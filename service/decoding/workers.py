@@ -19,7 +19,7 @@ CAUSES: tuple[Cause, ...] = ("crashed", "killed", "malformed", "abandoned", "ren
 # No decoder raises these against itself, and the filter lets none raise anything against another.
 _SIGNALS_OF_OTHERS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # The notice of an end comes through another process.
-_NOTICE_SECONDS = 5.0
+_NOTICE_SECONDS = 2.0
 
 
 class WorkerLostError(Exception):
