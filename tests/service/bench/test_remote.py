@@ -46,6 +46,7 @@ async def test_label_set_that_the_service_does_not_have_is_named(service: Servic
 async def test_service_that_is_not_ready_is_refused(run_service: RunService) -> None:
     async with run_service(FakeEngine()) as service:
         service.engine.reader.alive = False
+        await service.app.state.gateway.readiness.replay()
         with pytest.raises(BenchError, match=r"http://service/readyz cannot be asked: status 503, .*no worker takes"):
             await connect(service.client)
 

@@ -70,7 +70,10 @@ async def test_a_worker_that_is_gone_unnoticed_is_passed_over(pool: DecodePool, 
 
 
 async def test_a_clip_of_known_frames_is_read_whatever_users_ask(pool: DecodePool, tmp_path: Path) -> None:
-    spinning = [asyncio.create_task(attack(pool, "spin", folder=tmp_path)) for _ in range(3)]
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    spinning = [start_attack(pool, "spin", folder=folder) for folder in folders]
     await find_busy()
     await pool.check()
     assert not any(each.done() for each in spinning)

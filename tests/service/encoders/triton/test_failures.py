@@ -3,7 +3,13 @@
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from service.contract.errors import DeadlineExceededError, DuoActError, EncoderUnavailableError, QueueFullError
+from service.contract.errors import (
+    DeadlineExceededError,
+    DuoActError,
+    EncoderSilentError,
+    EncoderUnavailableError,
+    QueueFullError,
+)
 from service.encoders.triton.failures import TritonCall, translate_failure
 
 CALL = TritonCall("video_encoder", limit_seconds=30.0)
@@ -65,7 +71,7 @@ FAILURES: list[tuple[str | None, str, TritonCall, type[DuoActError], str]] = [
         "DEADLINE_EXCEEDED",
         "Deadline Exceeded",
         CALL,
-        EncoderUnavailableError,
+        EncoderSilentError,
         "Triton did not answer for video_encoder within 30 s",
     ),
     (
