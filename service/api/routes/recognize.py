@@ -1,13 +1,16 @@
 """``POST /recognize``: a video and labels in, a ranking out."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
 from service.api.dependencies import Gateway, GatewayDep
 from service.api.disconnect import until_disconnect
-from service.api.fields import read_request
+from service.api.fields import read_fields, read_question
 from service.api.form import describe_form
 from service.api.schemas import Answer, Problem, render_answer, render_json
 from service.api.uploads import Form, read_form
+from service.contract.manifest import Bundle
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import Recognition
 
@@ -32,36 +35,54 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
                     form = await read_form(
                         request.stream(), file=file, headers=request.headers, limits=gateway.limits.form
                     )
-            work = _recognize(form, gateway, deadline=deadline, stopwatch=stopwatch)
-            recognition = await until_disconnect(work, request=request)
-    answer = render_answer(
-        recognition, bundle=gateway.answering.bundle, request_id=request.state.request_id, stopwatch=stopwatch
-    )
-    return _respond(answer, request=request, gateway=gateway, stopwatch=stopwatch)
+            work = _recognize(form, gateway, request, deadline=deadline, stopwatch=stopwatch)
+            answer, content = await until_disconnect(work, request=request)
+    return _respond(answer, content, request=request, gateway=gateway, stopwatch=stopwatch)
 
 
-async def _recognize(form: Form, gateway: Gateway, *, deadline: Deadline, stopwatch: Stopwatch) -> Recognition:
+async def _recognize(
+    form: Form, gateway: Gateway, request: Request, *, deadline: Deadline, stopwatch: Stopwatch
+) -> tuple[Answer, str]:
+    answering = gateway.answering
     with stopwatch.stage("upload"):
-        asked = read_request(
-            form,
-            label_sets=gateway.answering.label_sets,
-            limits=gateway.limits.fields,
-            default_labels=gateway.answering.recognizer.classes,
-        )
-    deadline = deadline.lowered_to(asked.deadline_seconds)
+        read = read_fields(form, limits=gateway.limits.fields)
+    deadline = deadline.lowered_to(read.deadline_seconds)
     with stopwatch.stage("queue"):
         slot = await gateway.admission.take_slot(deadline=deadline)
     with slot:
-        recognition = await gateway.answering.recognizer.recognize(
-            asked.video, asked.question, deadline=deadline, stopwatch=stopwatch
-        )
+        with stopwatch.stage("labels"):
+            reading = partial(
+                read_question,
+                read,
+                label_sets=answering.label_sets,
+                limits=gateway.limits.fields,
+                default_labels=answering.recognizer.classes,
+            )
+            async with deadline.guard("the reading of labels"):
+                question = await answering.scoring.run(reading)
+        recognition = await answering.recognizer.recognize(read.video, question, deadline=deadline, stopwatch=stopwatch)
+        async with deadline.guard("the writing of the answer"):
+            # Ten thousand ranked labels take a while to write.
+            writing = partial(
+                _write,
+                recognition,
+                bundle=answering.bundle,
+                request_id=request.state.request_id,
+                stopwatch=stopwatch,
+            )
+            written = await answering.scoring.run(writing)
     cache = recognition.cache
     gateway.metrics.count_cache(video_hit=cache.video_hit, label_hits=cache.label_hits, label_misses=cache.label_misses)
-    return recognition
+    return written
 
 
-def _respond(answer: Answer, *, request: Request, gateway: Gateway, stopwatch: Stopwatch) -> Response:
+def _write(recognition: Recognition, *, bundle: Bundle, request_id: str, stopwatch: Stopwatch) -> tuple[Answer, str]:
+    answer = render_answer(recognition, bundle=bundle, request_id=request_id, stopwatch=stopwatch)
+    return answer, render_json(answer)
+
+
+def _respond(answer: Answer, content: str, *, request: Request, gateway: Gateway, stopwatch: Stopwatch) -> Response:
     request.state.stages_ms = answer.timings_ms
     gateway.metrics.count_stages(stopwatch.seconds)
     timing = ", ".join(f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in answer.timings_ms.items())
-    return Response(render_json(answer), media_type="application/json", headers={"Server-Timing": timing})
+    return Response(content, media_type="application/json", headers={"Server-Timing": timing})
