@@ -174,7 +174,8 @@ class LabelBanks:
         entries, num_misses = await self._find(wanted, limit=limit, allowance=allowance)
         columns = {language: [entries[key] for key in column] for language, column in keys.items()}
         return FetchedBank(
-            bank=_assemble(columns, weigh_words=asked.weigh_words),
+            # In a thread: thousands of labels have megabytes of words.
+            bank=await asyncio.to_thread(_assemble, columns, weigh_words=asked.weigh_words),
             num_hits=len(wanted) - num_misses,
             num_misses=num_misses,
             read_in_part=_find_faults(asked.labels, columns),
