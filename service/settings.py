@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     drain_limit_seconds: Positive = 30
 
     label_cache_bytes: Positive = 256 * MEBIBYTE
-    label_store_bytes: Annotated[int, Field(ge=MEBIBYTE)] = 192 * MEBIBYTE
+    label_store_bytes: Annotated[int, Field(ge=MEBIBYTE)] = 224 * MEBIBYTE
     video_cache_bytes: Positive = 64 * MEBIBYTE
 
     redis_url: SecretStr | None = None

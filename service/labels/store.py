@@ -65,9 +65,10 @@ class LabelStore:
         self._clock = clock
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        # Held while the reader reads, and while its file is moved away.
+        # Held while the reader reads, notes what was used, or is taken from its file.
         self._reading = threading.Lock()
-        self._reads, self._writes = (Circuit(rest_seconds=rest_seconds) for _ in range(2))
+        # Who cannot read finds out at once, so that it is tried again soon; who cannot write waits for a lock.
+        self._reads, self._writes = Circuit(rest_seconds=rest_seconds / 10), Circuit(rest_seconds=rest_seconds)
         self._used: set[bytes] = set()
         # What whoever reads or writes found wrong with the file itself; nobody reads until it is moved away.
         self._wrong: Exception | None = None
@@ -111,8 +112,8 @@ class LabelStore:
                 self._miss(error)
                 return []
             self._reads.succeed()
-        old = self._clock() - _USE_SECONDS
-        self._used.update(row for row, used, _ in found if used < old)
+            old = self._clock() - _USE_SECONDS
+            self._used.update(row for row, used, _ in found if used < old)
         return [(row, value) for row, _, value in found]
 
     def _miss(self, error: sqlite3.Error) -> None:
@@ -120,31 +121,34 @@ class LabelStore:
         if is_damage(error):
             self._wrong = error
             return
-        # A lock is gone soon, and finding one costs no time.
-        if not is_lock(error):
-            self._reads.fail()
-        _logger.warning("label store not read", error=str(error))
+        if self._reads.is_closed:
+            _logger.warning("label store not read", error=str(error))
+        self._reads.fail()
 
     def _attempt_write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         if not self._writes.allows():
             return
         try:
-            if self._wrong is not None:
-                self._set_aside(self._wrong)
-            try:
-                work(self._open_writer())
-            except (sqlite3.Error, LayoutError) as error:
-                if not isinstance(error, LayoutError) and not is_damage(error):
-                    raise
-                self._set_aside(error)
-                work(self._open_writer())
+            self._work_on_sound_file(work)
         except (OSError, sqlite3.Error, LayoutError) as error:
+            if self._writes.is_closed:
+                _logger.warning("label store not written", error=str(error))
             self._writes.fail()
-            _logger.warning("label store not written", error=str(error))
             if not is_lock(error):
                 self._close_writer()
         else:
             self._writes.succeed()
+
+    def _work_on_sound_file(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        if self._wrong is not None:
+            self._set_aside(self._wrong)
+        try:
+            work(self._open_writer())
+        except (sqlite3.Error, LayoutError) as error:
+            if not isinstance(error, LayoutError) and not is_damage(error):
+                raise
+            self._set_aside(error)
+            work(self._open_writer())
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -160,7 +164,8 @@ class LabelStore:
         self, connection: sqlite3.Connection, rows: Sequence[tuple[bytes, bytes]], *, num_bytes: int
     ) -> None:
         now = int(self._clock())
-        used, self._used = self._used, set()
+        with self._reading:
+            used, self._used = self._used, set()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, row) for row in used])
