@@ -40,6 +40,7 @@ from service.recognition.probe import Probe
 from service.recognition.readiness import Readiness
 from service.recognition.recognizer import Recognizer, VideoReader
 from service.recognition.scorers import build_scorer
+from service.recognition.scoring_pool import ScoringPool
 from service.recognition.video_cache import VideoCache
 from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics
@@ -60,7 +61,8 @@ class Parts:
     label_banks: LabelBanks
 
     async def close(self) -> None:
-        """Write what is pending of the labels, and let go of workers and engine."""
+        """Write what is pending of the labels, and let go of threads, workers and engine."""
+        self.answering.scoring.close()
         await self.label_banks.close()
         self.reader.close()
         self.encoders.close()
@@ -145,16 +147,21 @@ def build_parts(settings: Settings, *, bundle: Bundle, encoders: Encoders, reade
         bundle={name: bank.labels for name, bank in stored.items()}, builtin=load_builtin_label_tables()
     )
     label_banks = _build_label_banks(settings, bundle=bundle, encoders=encoders, stored=stored)
+    pool = ScoringPool(num_threads=settings.max_concurrent_requests)
     recognizer = Recognizer(
         bundle,
         reader=reader,
         encoder=encoders.video,
         require_encoder=probe.require,
-        scorer=build_scorer(bundle.manifest, label_banks=label_banks, dictionary=label_set_registry.dictionary),
+        scorer=build_scorer(
+            bundle.manifest, label_banks=label_banks, dictionary=label_set_registry.dictionary, pool=pool
+        ),
+        pool=pool,
         video_cache=VideoCache(max_bytes=settings.video_cache_bytes),
         max_views=settings.max_views,
     )
-    return Parts(settings, Answering(bundle, recognizer, label_set_registry), encoders, probe, reader, label_banks)
+    answering = Answering(bundle, recognizer, label_set_registry, pool)
+    return Parts(settings, answering, encoders, probe, reader, label_banks)
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -277,7 +284,7 @@ def _build_label_banks(
         towers["zh"] = encoders.chinese
     store = None
     if settings.cache_dir is not None:
-        store = LabelStore(settings.cache_dir / "labels.sqlite", max_entries=settings.label_store_entries)
+        store = LabelStore(settings.cache_dir / "labels.sqlite", max_bytes=settings.label_store_bytes)
     return LabelBanks(
         towers,
         key=BankKey.of(bundle.manifest),
@@ -300,6 +307,7 @@ def _open_shared_labels(settings: Settings, *, dimension: int) -> SharedLabels |
         ) from error
     options = RedisOptions(
         timeout_seconds=settings.redis_timeout_seconds,
+        request_seconds=settings.redis_request_seconds,
         rest_seconds=settings.redis_rest_seconds,
         lifetime_seconds=settings.redis_lifetime_seconds,
     )

@@ -86,11 +86,12 @@ class Settings(BaseSettings):
     drain_limit_seconds: Positive = 30
 
     label_cache_bytes: Positive = 256 * MEBIBYTE
-    label_store_entries: Positive = 200_000
+    label_store_bytes: Annotated[int, Field(ge=MEBIBYTE)] = 224 * MEBIBYTE
     video_cache_bytes: Positive = 64 * MEBIBYTE
 
     redis_url: SecretStr | None = None
     redis_timeout_seconds: Seconds = 0.25
+    redis_request_seconds: Seconds = 1.0
     redis_rest_seconds: Seconds = 5.0
     redis_lifetime_seconds: Positive = 30 * 86_400
 

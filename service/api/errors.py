@@ -34,6 +34,8 @@ from service.contract.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5
+# Of a call that there is not, so much is repeated.
+_NUM_SHOWN = 128
 # What is wrong with the service itself, and so perhaps with all further requests.
 _DOUBTED = (EncoderUnavailableError, DecoderUnavailableError, StorageFullError, StorageUnavailableError)
 _RETRIED = (*_DOUBTED, BundleError)
@@ -115,7 +117,8 @@ async def answer_http_exception(request: Request, error: HTTPException) -> JSONR
     """Answer an error of the framework: no such path, or not with this method."""
     phrase = HTTPStatus(error.status_code).phrase
     kind = ProblemKind(error.status_code, phrase.lower().replace(" ", "-"), phrase)
-    detail = f"{request.method} {request.url.path}: {error.detail}; the calls there are stand at /docs"
+    call = f"{request.method[:_NUM_SHOWN]} {request.url.path[:_NUM_SHOWN]}"
+    detail = f"{call}: {error.detail}; the calls there are stand at /docs"
     return render_problem(kind, detail=detail, request=request, headers=dict(error.headers or {}))
 
 

@@ -1,19 +1,25 @@
-"""What a form asks: from the bytes of its fields to a video and a question about it.
+"""What a form asks: from the bytes of its fields to a video and a question about it, in two steps.
 
-Which fields there are, and what each may hold, is in ``form``.
+Fields are read at once; labels, which may be thousands, are read as work. Which fields there are, and what each may
+hold, is in ``form``.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from service.api.form import NUM_SHOWN, RecognizeForm, check_form
+from service.api.json_text import JsonLimits, read_json
 from service.api.uploads import Form
 from service.contract.errors import ImpossibleRequestError, MalformedRequestError
 from service.contract.labels import Label, LabelLimits, parse_labels
 from service.labels.sets import LabelSets
-from service.recognition.questions import Question, StoredVideo
+from service.recognition.questions import Question
+
+# An object, two texts, and what is wrong with a label that has more, so that it can be named.
+_VALUES_PER_LABEL = 8
+_LABEL_DEPTH = 8
 
 
 @dataclass(frozen=True)
@@ -24,34 +30,38 @@ class FieldLimits:
     num_template_characters: int
 
 
-@dataclass(frozen=True)
-class RecognitionRequest:
-    """A video, a question about it, and the shorter deadline that the client asks for."""
-
-    video: StoredVideo
-    question: Question
-    deadline_seconds: float | None
-
-
-def read_request(
-    form: Form, *, label_sets: LabelSets, limits: FieldLimits, default_labels: tuple[Label, ...] | None = None
-) -> RecognitionRequest:
-    """Read a form; ``default_labels`` are what is asked where no labels are given.
+def read_fields(form: Form, *, limits: FieldLimits) -> RecognizeForm:
+    """Read the fields of a form, labels as texts.
 
     Raises:
         MalformedRequestError: no video, an unknown or repeated field, a wrong type, or text that is not UTF-8.
         ImpossibleRequestError: a readable value outside what is allowed.
-        NotFoundError: no such label set.
     """
     texts = _decode(form.fields)
     # Before the text is looked at, which a refusal would repeat.
     _check_length(texts.get("template", [""])[0], most=limits.num_template_characters)
     files = {} if form.video is None else {"video": form.video}
-    read = check_form(files | {name: values if name == "labels" else values[0] for name, values in texts.items()})
+    return check_form(files | {name: values if name == "labels" else values[0] for name, values in texts.items()})
+
+
+def read_question(
+    read: RecognizeForm,
+    *,
+    label_sets: LabelSets,
+    limits: FieldLimits,
+    default_labels: tuple[Label, ...] | None = None,
+) -> Question:
+    """Read what a form asks about its video; ``default_labels`` are what is asked where no labels are given.
+
+    Raises:
+        MalformedRequestError: labels that cannot be read, or none.
+        ImpossibleRequestError: labels or a rank outside what is allowed.
+        NotFoundError: no such label set.
+    """
     # Labels first: whoever sends too many of them learns that, and not that fewer can be ranked.
     labels = _choose_labels(read, label_sets=label_sets, limits=limits.labels, default_labels=default_labels)
     _check_top_k(read.top_k, most=limits.labels.num_labels)
-    question = Question(
+    return Question(
         labels=labels,
         plan=read.views,
         top_k=read.top_k,
@@ -60,7 +70,6 @@ def read_request(
         strict=read.strict,
         explain=read.explain,
     )
-    return RecognitionRequest(read.video, question, read.deadline_seconds)
 
 
 def _decode(fields: Sequence[tuple[str, bytes]]) -> dict[str, list[str]]:
@@ -93,7 +102,7 @@ def _choose_labels(
     if read.labels is not None and read.label_set is not None:
         raise MalformedRequestError("both 'labels' and 'label_set' were given; give one of them")
     if read.labels is not None:
-        return parse_labels(_read_label_values(read.labels), limits=limits)
+        return parse_labels(_read_label_values(read.labels, most=limits.num_labels), limits=limits)
     if read.label_set is not None:
         return label_sets.find(read.label_set).labels
     if default_labels is not None:
@@ -101,15 +110,15 @@ def _choose_labels(
     raise MalformedRequestError("no labels were given; send 'labels' as a JSON list, or 'label_set' with a stored name")
 
 
-def _read_label_values(values: Sequence[str]) -> list[Any]:
+def _read_label_values(values: Sequence[str], *, most: int) -> list[Any]:
     """Label values from one JSON array, or from fields that each hold a JSON object or a plain text."""
     if len(values) > 1:
-        return [_read_json(value) if value.lstrip().startswith("{") else value for value in values]
+        return [_read_object(value) if value.lstrip().startswith("{") else value for value in values]
     [value] = values
     if value.lstrip().startswith("["):
-        return list(_read_json(value))
+        return list(read_json(value, name="labels", limits=JsonLimits(_VALUES_PER_LABEL * most, _LABEL_DEPTH)))
     if value.lstrip().startswith("{"):
-        return [_read_json(value)]
+        return [_read_object(value)]
     if _is_json(value) or "," in value or "，" in value:
         raise MalformedRequestError(
             f'labels is {value[:NUM_SHOWN]!r}; send a JSON list such as ["running", "跳舞"], '
@@ -118,15 +127,8 @@ def _read_label_values(values: Sequence[str]) -> list[Any]:
     return [value]
 
 
-def _read_json(text: str) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequestError(f"labels {text[:NUM_SHOWN]!r} is not valid JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
+def _read_object(text: str) -> Any:  # noqa: ANN401
+    return read_json(text, name="labels", limits=JsonLimits(_VALUES_PER_LABEL, _LABEL_DEPTH))
 
 
 def _is_json(text: str) -> bool:

@@ -38,6 +38,8 @@ _REFUSALS: Mapping[str, tuple[type[DuoActError], str]] = {
     "greater_than": (ImpossibleRequestError, "{name} is {given}; it must be above {gt:g}"),
     "value_error": (ImpossibleRequestError, "{error}"),
 }
+# Another version of pydantic may tell more apart.
+_OTHERWISE = (MalformedRequestError, "{name} is {given!r}; {message}")
 
 
 def _check_printable(template: str) -> str:
@@ -105,16 +107,17 @@ def check_form(given: Mapping[str, object]) -> RecognizeForm:
     try:
         return RecognizeForm.model_validate(given)
     except ValidationError as error:
-        raise _refuse(error) from error
+        raise explain_refusal(error) from error
 
 
-def _refuse(error: ValidationError) -> DuoActError:
+def explain_refusal(error: ValidationError) -> DuoActError:
     """Say the first thing that is wrong with a form in the words of this service."""
     first = error.errors(include_url=False)[0]
-    kind, sentence = _REFUSALS[first["type"]]
+    kind, sentence = _REFUSALS.get(first["type"], _OTHERWISE)
     text = sentence.format(
         name=str(first["loc"][0])[:NUM_SHOWN],
         given=str(first["input"])[:NUM_SHOWN],
+        message=first["msg"],
         allowed=", ".join(field.alias or name for name, field in RecognizeForm.model_fields.items()),
         advice="with curl as -F video=@clip.mp4",
         **first.get("ctx", {}),

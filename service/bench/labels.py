@@ -103,7 +103,7 @@ async def _open_banks(parts: Parts, *, towers: dict[Language, TextEncoder], path
         towers,
         key=BankKey.of(parts.answering.bundle.manifest),
         stored=(),
-        store=LabelStore(path, max_entries=settings.label_store_entries),
+        store=LabelStore(path, max_bytes=settings.label_store_bytes),
         max_bytes=settings.label_cache_bytes,
     )
     await banks.open()

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int64
 from service.contract.errors import LabelError
 from service.contract.labels import Label, Language, text_key
 from service.contract.scoring import Scores, softmax
-from service.contract.wording import list_some
+from service.contract.wording import list_some, shorten
 
 _NUM_NEAREST = 3
 
@@ -44,7 +44,9 @@ class ClosedVocabulary:
         for label, own in zip(labels, found, strict=True):
             if len(own) > 1:
                 shared = ", ".join(repr(str(self.classes[each])) for each in sorted(own))
-                raise LabelError(f"label {str(label)!r} names {len(own)} classes: {shared}; give it in both languages")
+                raise LabelError(
+                    f"label {shorten(str(label))} names {len(own)} classes: {shared}; give it in both languages"
+                )
             [index] = own
             if index in indices:
                 raise LabelError(
@@ -61,7 +63,7 @@ class ClosedVocabulary:
     def _refuse(self, outside: Sequence[Label]) -> str:
         """Name labels that are no classes, each with the nearest names."""
         named = list_some(
-            outside, render=lambda label: f"{str(label)!r} (nearest: {self._nearest(label)})", separator="; "
+            outside, render=lambda label: f"{shorten(str(label))} (nearest: {self._nearest(label)})", separator="; "
         )
         return (
             f"the vocabulary of this bundle is closed, with {len(self.classes)} classes, and these are none of them: "

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from service.contract.errors import LabelError, MalformedRequestError
+from service.contract.wording import shorten
 
 Language = Literal["en", "zh"]
 
@@ -71,9 +72,9 @@ def clean_text(text: str, *, limits: LabelLimits) -> str:
         )
     cleaned = " ".join(unicodedata.normalize("NFC", text).split())
     if not cleaned:
-        raise LabelError(f"label {text!r} is empty; give it a text or remove it")
+        raise LabelError(f"label {shorten(text)} is empty; give it a text or remove it")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in cleaned):
-        raise LabelError(f"label {cleaned!r} holds control characters or broken surrogates; remove them")
+        raise LabelError(f"label {shorten(cleaned)} holds control characters or broken surrogates; remove them")
     return cleaned
 
 
@@ -88,13 +89,17 @@ def parse_label(value: object, *, limits: LabelLimits) -> Label:
         text = clean_text(value, limits=limits)
         return Label(zh=text) if has_han(text) else Label(en=text)
     if not isinstance(value, Mapping):
-        raise MalformedRequestError(f"label {value!r} must be a string or an object with 'en' and 'zh'")
+        raise MalformedRequestError(f"label {shorten(value)} must be a string or an object with 'en' and 'zh'")
     if unknown := sorted(set(map(str, value)) - {"en", "zh"}):
-        raise MalformedRequestError(f"label {dict(value)!r} has unknown keys {unknown}; 'en' and 'zh' are allowed")
+        raise MalformedRequestError(
+            f"label {shorten(dict(value))} has unknown keys {shorten(unknown)}; 'en' and 'zh' are allowed"
+        )
     texts = {}
     for language, text in value.items():
         if text is not None and not isinstance(text, str):
-            raise MalformedRequestError(f"label {dict(value)!r}: {language!r} must be a string, not {text!r}")
+            raise MalformedRequestError(
+                f"label {shorten(dict(value))}: {language!r} must be a string, not {shorten(text)}"
+            )
         texts[language] = None if text is None else clean_text(text, limits=limits)
     return Label(**texts)
 
@@ -127,7 +132,7 @@ def reject_repeats(labels: Iterable[Label]) -> None:
     for position, label in enumerate(labels, start=1):
         key = ("en", text_key(label.en)) if label.en is not None else ("zh", text_key(label.zh or ""))
         if key in seen:
-            raise LabelError(f"label {str(label)!r} is given twice, at {seen[key]} and {position}; remove one")
+            raise LabelError(f"label {shorten(str(label))} is given twice, at {seen[key]} and {position}; remove one")
         seen[key] = position
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.contract.errors import LanguageError
 from service.contract.labels import Label, Language
-from service.contract.wording import list_some
+from service.contract.wording import list_some, shorten
 
 _NAMES: dict[Language, str] = {"en": "English", "zh": "Chinese"}
 
@@ -95,4 +95,4 @@ def _plan(weight: float, lacking_english: list[Label], *, weigh_words: bool) -> 
 
 
 def _name_lacking(language: Language, labels: Sequence[Label]) -> str:
-    return f"no {_NAMES[language]} text for {list_some(labels, render=lambda label: repr(str(label)))}"
+    return f"no {_NAMES[language]} text for {list_some(labels, render=lambda label: shorten(str(label)))}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float16, Float32, UInt8
 
 from service.contract.precision import Precision
 from service.encoders.time_limit import TimeLimit
@@ -18,12 +18,12 @@ from service.encoders.time_limit import TimeLimit
 class TextEmbedding:
     """One label's embedding in one language, and its word vectors (none where the language weighs no frames).
 
-    ``truncated`` says that the tower read only the beginning of the text, ``unknown`` that it does not know some of
-    its characters.
+    Words come from a tower in single precision, and are remembered in half. ``truncated`` says that the tower read only
+    the beginning of the text, ``unknown`` that it does not know some of its characters.
     """
 
     embedding: Float32[np.ndarray, " D"]
-    words: Float32[np.ndarray, "n D"]
+    words: Float32[np.ndarray, "n D"] | Float16[np.ndarray, "n D"]
     truncated: bool = False
     unknown: bool = False
 

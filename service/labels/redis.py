@@ -1,7 +1,8 @@
 """Label embeddings in a Redis server that several gateways share, behind each gateway's memory and disk.
 
-A Redis that is away, hangs, is full or holds something else costs time, and little of it: every question has a short
-timeout, and after a failure Redis is left alone for some seconds. Embeddings count as the same whatever arithmetic
+A Redis that is away, slow, hangs, is full or holds something else costs time, and little of it: every exchange has a
+short timeout, all exchanges of a request together have one more, and after a failure Redis is left alone for some
+seconds. Embeddings count as the same whatever arithmetic
 their gateway's engine uses, as in the store on disk.
 """
 
@@ -19,14 +20,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.encoders.base import TextEmbedding
+from service.labels.allowance import Allowance
 from service.labels.circuit import Circuit
-from service.labels.shared import pack_shared, unpack_shared
-from service.labels.store import TextKey
+from service.labels.entries import LAYOUT, TextKey, is_sensible, pack_embedding, unpack_embedding
 
 _logger = structlog.get_logger(__name__)
-_PREFIX = "duoact:label:1:"
+_PREFIX = f"duoact:label:{LAYOUT}:"
 # About a megabyte of the largest towers, so that one exchange fits into a short timeout.
 _CHUNK_KEYS = 64
+# Writes under way; a Redis that is slower than the text towers gets no more of them.
+_MAX_WRITES = 16
 # A server that is no Redis answers with what the client cannot read as a number either.
 _FAULTS = (RedisError, OSError, ValueError)
 
@@ -39,11 +42,13 @@ class RedisOptions:
 
     Args:
         timeout_seconds: the longest that one exchange of up to 64 embeddings may take, connecting included.
+        request_seconds: the longest that all lookups of one request may take.
         rest_seconds: how long Redis is not asked after a failure.
         lifetime_seconds: how long an embedding is kept.
     """
 
     timeout_seconds: float = 0.25
+    request_seconds: float = 1.0
     rest_seconds: float = 5.0
     lifetime_seconds: int = 30 * 86_400
 
@@ -65,6 +70,7 @@ class RedisLabels:
         self._dimension = dimension
         self._options = options
         self._circuit = Circuit(rest_seconds=options.rest_seconds)
+        self._num_writing = 0
         self.lookups = Counter(hit=0, miss=0, invalid=0, failed=0, skipped=0)
         self.writes = Counter(written=0, refused=0, failed=0, skipped=0)
 
@@ -73,12 +79,18 @@ class RedisLabels:
         """Whether Redis answered the last time it was asked."""
         return self._circuit.is_closed
 
-    async def read(self, keys: Sequence[TextKey]) -> dict[TextKey, TextEmbedding]:
+    def allow(self) -> Allowance:
+        """What a new request may spend on lookups."""
+        return Allowance(self._options.request_seconds)
+
+    async def read(self, keys: Sequence[TextKey], *, allowance: Allowance) -> dict[TextKey, TextEmbedding]:
         """Read what is stored of the keys; what is no embedding of its key counts as absent."""
         found: dict[TextKey, TextEmbedding] = {}
         for chunk in _chunks(keys):
-            for key, value in zip(chunk, await self._read_values(chunk), strict=False):
-                embedding = None if value is None else unpack_shared(key, value, dimension=self._dimension)
+            with allowance.spend():
+                values = await self._read_values(chunk, limit_seconds=allowance.remaining_seconds)
+            for key, value in zip(chunk, values, strict=False):
+                embedding = None if value is None else self._unpack(key, value)
                 if embedding is not None:
                     found[key] = embedding
                 self.lookups[_name_result(value, embedding)] += 1
@@ -86,15 +98,30 @@ class RedisLabels:
 
     async def write(self, entries: Mapping[TextKey, TextEmbedding]) -> None:
         """Store entries, also in place of what is no embedding."""
-        for chunk in _chunks(list(entries)):
-            values = {_redis_key(key): pack_shared(key, entries[key]) for key in chunk}
-            refusals = await self._attempt(partial(self._set, values), counts=self.writes, size=len(chunk))
-            if refusals is None:
-                continue
-            if refusals:
-                _logger.warning("shared labels refused", error=str(refusals[0]))
-            self.writes["refused"] += len(refusals)
-            self.writes["written"] += len(chunk) - len(refusals)
+        if self._num_writing >= _MAX_WRITES:
+            self.writes["skipped"] += len(entries)
+            return
+        self._num_writing += 1
+        try:
+            for chunk in _chunks(list(entries)):
+                await self._write({key: entries[key] for key in chunk})
+        finally:
+            self._num_writing -= 1
+
+    async def _write(self, entries: Mapping[TextKey, TextEmbedding]) -> None:
+        values = {_redis_key(key): pack_embedding(key, entry) for key, entry in entries.items()}
+        refusals = await self._attempt(partial(self._set, values), counts=self.writes, size=len(entries))
+        if refusals is None:
+            return
+        if refusals:
+            _logger.warning("shared labels refused", error=str(refusals[0]))
+        self.writes["refused"] += len(refusals)
+        self.writes["written"] += len(entries) - len(refusals)
+
+    def _unpack(self, key: TextKey, value: bytes) -> TextEmbedding | None:
+        """Unpack what others wrote, who are not trusted to write sense."""
+        entry = unpack_embedding(key, value)
+        return entry if entry is not None and is_sensible(entry, dimension=self._dimension) else None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -104,10 +131,20 @@ class RedisLabels:
         except _FAULTS as error:
             _logger.warning("shared labels not closed", error=str(error))
 
-    async def _read_values(self, keys: Sequence[TextKey]) -> Sequence[bytes | None]:
+    async def _read_values(self, keys: Sequence[TextKey], *, limit_seconds: float) -> Sequence[bytes | None]:
         """The value of each key, empty where it is of another type; nothing at all where Redis does not answer."""
-        names = [_redis_key(key) for key in keys]
-        return await self._attempt(partial(self._get, names), counts=self.lookups, size=len(keys)) or []
+        exchange = partial(self._get, [_redis_key(key) for key in keys])
+        if limit_seconds >= self._options.timeout_seconds:
+            return await self._attempt(exchange, counts=self.lookups, size=len(keys)) or []
+        # The end of a request's time says nothing against Redis.
+        try:
+            async with asyncio.timeout(limit_seconds):
+                # Without time left nothing is sent.
+                await asyncio.sleep(0)
+                return await self._attempt(exchange, counts=self.lookups, size=len(keys)) or []
+        except TimeoutError:
+            self.lookups["skipped"] += len(keys)
+            return []
 
     async def _attempt(
         self, exchange: Callable[[], Awaitable[Answer]], *, counts: Counter[str], size: int

@@ -2,23 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
-from service.contract.errors import EncoderUnavailableError, ImpossibleRequestError
+from service.contract.errors import DeadlineExceededError, EncoderUnavailableError, ImpossibleRequestError
 from service.contract.labels import Label
 from service.contract.manifest import Bundle
 from service.contract.views import VideoViews, ViewPlan
 from service.decoding.sandbox import SandboxReport
 from service.encoders.base import VideoEncoder
+from service.encoders.time_limit import TimeLimit
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import CacheUse, Recognition, predict
 from service.recognition.questions import Question, StoredVideo
 from service.recognition.scorers import Scorer
+from service.recognition.scoring_pool import ScoringPool
 from service.recognition.thumbnails import render_thumbnails
 from service.recognition.video_cache import VideoCache, VideoFeatures, VideoKey
+from service.recognition.video_flights import VideoFlights
 
 
 @runtime_checkable
@@ -61,6 +65,7 @@ class Recognizer:
         encoder: its video encoder.
         require_encoder: raises where that is known to be wrong, before a video is decoded for it.
         scorer: scores labels as its vocabulary demands.
+        pool: the threads that labels are scored in.
         video_cache: what is known of videos.
         max_views: views that one question may ask for.
     """
@@ -73,6 +78,7 @@ class Recognizer:
         encoder: VideoEncoder,
         require_encoder: Callable[[], None],
         scorer: Scorer,
+        pool: ScoringPool,
         video_cache: VideoCache,
         max_views: int,
     ) -> None:
@@ -81,7 +87,9 @@ class Recognizer:
         self._encoder = encoder
         self._require_encoder = require_encoder
         self._scorer = scorer
+        self._pool = pool
         self._video_cache = video_cache
+        self._flights = VideoFlights(read=self._read, encode=self._encode)
         self._max_views = max_views
 
     @property
@@ -99,17 +107,23 @@ class Recognizer:
         """
         self._check_views(question.plan)
         with stopwatch.stage("labels"):
-            selection = await self._scorer.select(question)
+            async with deadline.guard("the selection of labels"):
+                selection = await self._pool.run(partial(self._scorer.select, question))
         seen, was_cached = await self._see(video, question, deadline=deadline, stopwatch=stopwatch)
-        with stopwatch.stage("labels"):
-            async with deadline.guard("the embedding of labels"):
-                texts = await self._scorer.fetch(selection, question=question, limit=deadline.time_limit)
+        scored = await self._scorer.score(
+            seen.features, selection=selection, question=question, deadline=deadline, stopwatch=stopwatch
+        )
         with stopwatch.stage("score"):
-            # In a thread: ten thousand labels take a while.
-            scores = await asyncio.to_thread(self._scorer.score, seen.features, selection=selection, texts=texts)
-            predictions, frames = predict(
-                scores, labels=selection.labels, video=seen, top_k=question.top_k, explain=question.explain
-            )
+            async with deadline.guard("the ranking of labels"):
+                ranking = partial(
+                    predict,
+                    scored.scores,
+                    labels=selection.labels,
+                    video=seen,
+                    top_k=question.top_k,
+                    explain=question.explain,
+                )
+                predictions, frames = await self._pool.run(ranking)
         return Recognition(
             video_id=video.video_id,
             info=seen.info,
@@ -117,8 +131,8 @@ class Recognizer:
             languages=selection.languages,
             predictions=predictions,
             frames=frames,
-            cache=CacheUse(was_cached, texts.num_hits, texts.num_misses),
-            warnings=(*selection.warnings, *texts.warnings, *([seen.degraded] if seen.degraded else [])),
+            cache=CacheUse(was_cached, scored.num_hits, scored.num_misses),
+            warnings=(*selection.warnings, *scored.warnings, *([seen.degraded] if seen.degraded else [])),
         )
 
     def _check_views(self, plan: ViewPlan) -> None:
@@ -136,27 +150,45 @@ class Recognizer:
         if known is not None:
             return known, True
         self._require_encoder()
-        with stopwatch.stage("decode"):
-            async with deadline.guard("decoding"):
-                views = await self._reader.read_views(
-                    video.descriptor,
-                    video_id=video.video_id,
-                    plan=question.plan,
-                    timeout_seconds=deadline.remaining_seconds,
-                )
-        with stopwatch.stage("encode"):
-            async with deadline.guard("encoding"):
-                encoded = await self._encoder.encode_video(views.views, limit=deadline.time_limit)
+        views, features = await self._await_flight(key, video, deadline=deadline, stopwatch=stopwatch)
         seen = VideoFeatures(
-            features=self._check_features(encoded),
+            features=features,
             indices=views.indices,
             time_seconds=views.time_seconds,
             info=views.info,
             degraded=views.degraded,
-            thumbnails=await self._thumbnails(views, question, stopwatch=stopwatch),
+            thumbnails=await self._thumbnails(views, question, deadline=deadline, stopwatch=stopwatch),
         )
         self._video_cache.keep(key, seen)
         return seen, False
+
+    async def _await_flight(
+        self, key: VideoKey, video: StoredVideo, *, deadline: Deadline, stopwatch: Stopwatch
+    ) -> tuple[VideoViews, Float32[np.ndarray, "V K D"]]:
+        """Wait for a video that is decoded and encoded once for all who ask for it."""
+        is_own = not self._flights.is_under_way(key)
+        try:
+            with self._flights.board(key, video, limit=deadline.time_limit) as flight:
+                with stopwatch.stage("decode"):
+                    async with deadline.guard("decoding"):
+                        views = await asyncio.shield(flight.views)
+                with stopwatch.stage("encode"):
+                    async with deadline.guard("encoding"):
+                        features = await asyncio.shield(flight.features)
+        except DeadlineExceededError:
+            # The work began with the time of somebody who had less.
+            if is_own or not deadline.remaining_seconds:
+                raise
+            return await self._await_flight(key, video, deadline=deadline, stopwatch=stopwatch)
+        return views, features
+
+    async def _read(self, video: StoredVideo, plan: ViewPlan, limit: TimeLimit) -> VideoViews:
+        return await self._reader.read_views(
+            video.descriptor, video_id=video.video_id, plan=plan, timeout_seconds=limit.remaining_seconds
+        )
+
+    async def _encode(self, views: VideoViews, limit: TimeLimit) -> Float32[np.ndarray, "V K D"]:
+        return self._check_features(await self._encoder.encode_video(views.views, limit=limit))
 
     def _check_features(self, features: Float32[np.ndarray, "V K D"]) -> Float32[np.ndarray, "V K D"]:
         """Refuse features, or logits, of another shape than the manifest's, before they are kept or scored."""
@@ -171,9 +203,10 @@ class Recognizer:
         return features
 
     async def _thumbnails(
-        self, views: VideoViews, question: Question, *, stopwatch: Stopwatch
+        self, views: VideoViews, question: Question, *, deadline: Deadline, stopwatch: Stopwatch
     ) -> tuple[str, ...] | None:
         if not question.explain:
             return None
         with stopwatch.stage("thumbnails"):
-            return await asyncio.to_thread(render_thumbnails, views.views, num_crops=question.plan.num_crops)
+            async with deadline.guard("the making of thumbnails"):
+                return await self._pool.run(partial(render_thumbnails, views.views, num_crops=question.plan.num_crops))

@@ -1,7 +1,9 @@
 """How labels are scored: by what texts mean where the vocabulary is open, by logits where it is closed."""
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,10 +14,24 @@ from service.contract.errors import ImpossibleRequestError
 from service.contract.labels import Label, LabelDictionary
 from service.contract.languages import LanguagePlan, plan_languages
 from service.contract.manifest import Manifest
-from service.contract.scoring import LabelBank, Scores, score_labels
-from service.encoders.time_limit import TimeLimit
-from service.labels.banks import LabelBanks
+from service.contract.scoring import (
+    LabelBank,
+    Scores,
+    join_weights,
+    labels_per_chunk,
+    score_weighted,
+    weigh_equally,
+    weigh_frames,
+    weighs_words,
+)
+from service.contract.wording import shorten
+from service.labels.banks import FetchedBank, LabelBanks, warn_of_parts
+from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.questions import Question
+from service.recognition.scoring_pool import ScoringPool
+
+# Labels whose words are in memory at once: as few as keep the text towers' batches full.
+_PART_LABELS = 1024
 
 
 @dataclass(frozen=True)
@@ -29,10 +45,10 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class SelectionTexts:
-    """The embedded texts of a selection, which a closed vocabulary does without, and where they came from."""
+class Scored:
+    """Scores of a selection, and where the texts came from, which a closed vocabulary does without."""
 
-    bank: LabelBank | None = None
+    scores: Scores
     num_hits: int = 0
     num_misses: int = 0
     warnings: tuple[str, ...] = ()
@@ -40,31 +56,36 @@ class SelectionTexts:
 
 @runtime_checkable
 class Scorer(Protocol):
-    """One way to score labels, in three steps: what is cheap and may refuse, what waits for text towers, arithmetic."""
+    """One way to score labels, in two steps: what may refuse before a video is decoded, and what needs the video."""
 
     @property
     def classes(self) -> tuple[Label, ...] | None:
         """The labels that are asked for where a question names none; None where it must."""
         ...
 
-    async def select(self, question: Question) -> Selection:
-        """Settle what is asked, before it costs anything.
+    def select(self, question: Question) -> Selection:
+        """Settle what is asked; for ten thousand labels that takes a while.
 
         Raises:
             LabelError, ImpossibleRequestError: the bundle cannot score this.
         """
         ...
 
-    async def fetch(self, selection: Selection, *, question: Question, limit: TimeLimit) -> SelectionTexts:
-        """Fetch the texts that are compared.
+    async def score(
+        self,
+        features: Float32[np.ndarray, "V K D"],
+        *,
+        selection: Selection,
+        question: Question,
+        deadline: Deadline,
+        stopwatch: Stopwatch,
+    ) -> Scored:
+        """Score the labels of a selection by the features of a video; counts the stages ``labels`` and ``score``.
 
         Raises:
+            DeadlineExceededError: there was not enough time for the texts, or for the arithmetic.
             EncoderUnavailableError: a text tower does not answer.
         """
-        ...
-
-    def score(self, features: Float32[np.ndarray, "V K D"], *, selection: Selection, texts: SelectionTexts) -> Scores:
-        """Score the labels of a selection by the features of a video."""
         ...
 
 
@@ -73,12 +94,15 @@ class OpenScorer:
 
     classes: tuple[Label, ...] | None = None
 
-    def __init__(self, manifest: Manifest, *, label_banks: LabelBanks, dictionary: LabelDictionary) -> None:
+    def __init__(
+        self, manifest: Manifest, *, label_banks: LabelBanks, dictionary: LabelDictionary, pool: ScoringPool
+    ) -> None:
         self._manifest = manifest
         self._label_banks = label_banks
         self._dictionary = dictionary
+        self._pool = pool
 
-    async def select(self, question: Question) -> Selection:
+    def select(self, question: Question) -> Selection:
         """Complete labels by the dictionary and choose the languages that they are scored in."""
         labels = tuple(self._dictionary.complete(label) for label in question.labels)
         scoring = self._manifest.scoring
@@ -92,60 +116,103 @@ class OpenScorer:
         )
         return Selection(labels, languages=languages, warnings=languages.warnings)
 
-    async def fetch(self, selection: Selection, *, question: Question, limit: TimeLimit) -> SelectionTexts:
-        """Fetch the label bank, embedding what is not known yet."""
+    async def score(
+        self,
+        features: Float32[np.ndarray, "V K D"],
+        *,
+        selection: Selection,
+        question: Question,
+        deadline: Deadline,
+        stopwatch: Stopwatch,
+    ) -> Scored:
+        """Fetch the texts of some labels, let their words weigh the frames, and forget the words; then compare all."""
         assert selection.languages is not None
-        found = await self._label_banks.fetch(
-            selection.labels, plan=selection.languages, template=question.template, limit=limit
+        fetching = self._label_banks.fetch_parts(
+            selection.labels,
+            _cut(len(selection.labels), num_views=len(features)),
+            plan=selection.languages,
+            template=question.template,
+            limit=deadline.time_limit,
         )
-        return SelectionTexts(found.bank, found.num_hits, found.num_misses, found.warnings)
+        banks, weights = [], []
+        async with aclosing(fetching):
+            while True:
+                with stopwatch.stage("labels"):
+                    async with deadline.guard("the embedding of labels"):
+                        fetched = await anext(fetching, None)
+                if fetched is None:
+                    break
+                with stopwatch.stage("score"):
+                    async with deadline.guard("the scoring of labels"):
+                        weights.append(await self._weigh(features, fetched.bank, plan=selection.languages))
+                # The words of two parts are never in memory at once.
+                banks.append(replace(fetched, bank=replace(fetched.bank, words=None)))
+                fetched = None
+        with stopwatch.stage("score"):
+            async with deadline.guard("the scoring of labels"):
+                scores = await self._compare(features, banks, weights, plan=selection.languages)
+        num_hits, num_misses = sum(bank.num_hits for bank in banks), sum(bank.num_misses for bank in banks)
+        return Scored(scores, num_hits, num_misses, warn_of_parts(banks))
 
-    def score(self, features: Float32[np.ndarray, "V K D"], *, selection: Selection, texts: SelectionTexts) -> Scores:
-        """Weigh frames, compare and fuse."""
-        assert selection.languages is not None
-        assert texts.bank is not None
-        return score_labels(
+    async def _weigh(
+        self, features: Float32[np.ndarray, "V K D"], bank: LabelBank, *, plan: LanguagePlan
+    ) -> Float32[np.ndarray, "V L K"]:
+        if not weighs_words(self._manifest.scoring, weigh_words=plan.weigh_words):
+            return weigh_equally(features, num_labels=len(bank))
+        return await self._pool.run_steps(weigh_frames(features, bank, tau=self._manifest.scoring.tau))
+
+    async def _compare(
+        self,
+        features: Float32[np.ndarray, "V K D"],
+        banks: Sequence[FetchedBank],
+        weights: Sequence[Float32[np.ndarray, "V _ K"]],
+        *,
+        plan: LanguagePlan,
+    ) -> Scores:
+        bank = _join(banks)
+        steps = score_weighted(
             features,
-            texts.bank,
+            bank,
+            join_weights(weights),
             scoring=self._manifest.scoring,
-            fusion_lambda=selection.languages.fusion_lambda,
-            weigh_words=selection.languages.weigh_words,
+            fusion_lambda=plan.fusion_lambda,
         )
+        return await self._pool.run_steps(steps)
 
 
 class ClosedScorer:
     """The classes that the model was trained to tell apart, by its logits; no text is embedded."""
 
-    def __init__(self, vocabulary: ClosedVocabulary) -> None:
+    def __init__(self, vocabulary: ClosedVocabulary, *, pool: ScoringPool) -> None:
         self._vocabulary = vocabulary
+        self._pool = pool
 
     @property
     def classes(self) -> tuple[Label, ...]:
         """All classes of the bundle."""
         return self._vocabulary.classes
 
-    async def select(self, question: Question) -> Selection:
+    def select(self, question: Question) -> Selection:
         """Find the classes that labels name."""
         _refuse_text_options(question)
-        # In a thread: the search for the nearest names takes a while.
-        indices = await asyncio.to_thread(self._vocabulary.find, question.labels)
+        indices = self._vocabulary.find(question.labels)
         labels = tuple(self.classes[index] for index in indices)
         return Selection(labels, class_indices=indices, warnings=self._warn_of_part(len(labels)))
 
-    async def fetch(self, selection: Selection, *, question: Question, limit: TimeLimit) -> SelectionTexts:  # noqa: ARG002
-        """Need no texts."""
-        return SelectionTexts()
-
-    def score(
+    async def score(
         self,
         features: Float32[np.ndarray, "V 1 C"],
         *,
         selection: Selection,
-        texts: SelectionTexts,  # noqa: ARG002
-    ) -> Scores:
+        question: Question,  # noqa: ARG002
+        deadline: Deadline,
+        stopwatch: Stopwatch,
+    ) -> Scored:
         """Take the probabilities among all classes."""
         assert selection.class_indices is not None
-        return score_classes(features, indices=selection.class_indices)
+        with stopwatch.stage("score"):
+            async with deadline.guard("the scoring of labels"):
+                return Scored(await self._pool.run(partial(score_classes, features, indices=selection.class_indices)))
 
     def _warn_of_part(self, num_asked: int) -> tuple[str, ...]:
         num_classes = len(self.classes)
@@ -156,18 +223,37 @@ class ClosedScorer:
         )
 
 
-def build_scorer(manifest: Manifest, *, label_banks: LabelBanks, dictionary: LabelDictionary) -> Scorer:
+def build_scorer(
+    manifest: Manifest, *, label_banks: LabelBanks, dictionary: LabelDictionary, pool: ScoringPool
+) -> Scorer:
     """Choose the scorer of a bundle's vocabulary."""
     classes = manifest.closed_vocabulary
     if classes is not None:
-        return ClosedScorer(ClosedVocabulary(classes))
-    return OpenScorer(manifest, label_banks=label_banks, dictionary=dictionary)
+        return ClosedScorer(ClosedVocabulary(classes), pool=pool)
+    return OpenScorer(manifest, label_banks=label_banks, dictionary=dictionary, pool=pool)
 
 
 def _refuse_text_options(question: Question) -> None:
     for name, value in (("lambda", question.fusion_lambda), ("template", question.template)):
         if value is not None:
             raise ImpossibleRequestError(
-                f"{name} is {value!r}, but the vocabulary of this bundle is closed: its classes are not compared with "
-                f"text; leave {name} out"
+                f"{name} is {shorten(value)}, but the vocabulary of this bundle is closed: its classes are not "
+                f"compared with text; leave {name} out"
             )
+
+
+def _cut(num_labels: int, *, num_views: int) -> Iterator[slice]:
+    """Cut labels into parts, each a multiple of those whose words weigh frames together."""
+    chunk = labels_per_chunk(num_views)
+    size = chunk * -(-_PART_LABELS // chunk)
+    return (slice(first, first + size) for first in range(0, num_labels, size))
+
+
+def _join(fetched: Sequence[FetchedBank]) -> LabelBank:
+    """Put the embeddings of all parts together."""
+    english, chinese = (
+        [own for bank in fetched if (own := getattr(bank.bank, name)) is not None] for name in ("english", "chinese")
+    )
+    return LabelBank(
+        english=np.concatenate(english) if english else None, chinese=np.concatenate(chinese) if chinese else None
+    )

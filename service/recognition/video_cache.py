@@ -54,6 +54,8 @@ class VideoCache:
         return entry
 
     def keep(self, key: VideoKey, features: VideoFeatures) -> None:
-        """Keep a video's features, unless they alone are larger than the cache."""
+        """Keep a video's features, unless they alone are larger than the cache, or those kept have more."""
+        if features.thumbnails is None and self.find(key, with_thumbnails=True) is not None:
+            return
         if features.num_bytes <= self._entries.maxsize:
             self._entries[key] = features

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from service.contract.manifest import Scoring
-from service.contract.scoring import LabelBank, Scores, score_labels, softmax
+from service.contract.scoring import (
+    LabelBank,
+    Scores,
+    finish,
+    join_weights,
+    labels_per_chunk,
+    score_labels,
+    score_weighted,
+    softmax,
+    weigh_equally,
+    weigh_frames,
+)
 
 D = 8
 
@@ -212,3 +223,52 @@ def test_ranking_is_by_probability_then_score_then_place() -> None:
     score, probability = np.array([0.1, 0.0, 0.2, 0.1], np.float32), np.array([0.0, 0.5, 0.0, 0.0], np.float32)
     scores = Scores(None, None, score, probability, np.ones((1, 4, 4), np.float32) / 4)
     assert scores.ranking.tolist() == [1, 2, 0, 3]
+
+
+def cut(bank: Arrays, labels: slice) -> LabelBank:
+    first = int(bank.word_counts[: labels.start].sum())
+    counts = bank.word_counts[labels]
+    return LabelBank(words=bank.words[first : first + counts.sum()], word_counts=counts)
+
+
+@pytest.mark.parametrize("num_views", [1, 3, 30])
+@pytest.mark.parametrize("renormalise", [True, False])
+def test_labels_that_come_in_parts_are_scored_to_the_same_bit(num_views: int, renormalise: bool) -> None:
+    rng = np.random.default_rng(num_views)
+    bank, frames = draw_arrays(rng, rng.integers(1, 6, 9000).tolist()), unit(rng, num_views, 4)
+    scoring, size = rule(renormalise=renormalise), 2 * labels_per_chunk(num_views)
+    parts = [cut(bank, slice(first, first + size)) for first in range(0, 9000, size)]
+    weights = join_weights([finish(weigh_frames(frames, part, tau=scoring.tau)) for part in parts])
+    in_parts = finish(score_weighted(frames, bank.bank(words=None), weights, scoring=scoring, fusion_lambda=0.4))
+    whole = score(frames, bank, renormalise=renormalise)
+    for name, array in vars(whole).items():
+        np.testing.assert_array_equal(getattr(in_parts, name), array)
+
+
+def test_scoring_stops_between_steps() -> None:
+    rng = np.random.default_rng(0)
+    bank, frames = draw_arrays(rng, [2] * 9000), unit(rng, 2, 4)
+    assert len(list(weigh_frames(frames, bank.bank(), tau=0.07))) == 5
+    weights = weigh_equally(frames, num_labels=9000)
+    assert len(list(score_weighted(frames, bank.bank(), weights, scoring=rule(), fusion_lambda=0.4))) == 2
+
+
+def test_many_words_are_looked_at_in_several_steps() -> None:
+    rng = np.random.default_rng(0)
+    bank, frames = draw_arrays(rng, [40] * 3000 + [70_000] + [1]), unit(rng, 1, 4)
+    assert len(list(weigh_frames(frames, bank.bank(), tau=0.07))) == 4
+    few = Arrays(bank.english[:9], bank.chinese[:9], bank.words[: 9 * 40], bank.word_counts[:9])
+    np.testing.assert_allclose(score(frames, bank).similarity_en[:9], score(frames, few).similarity_en, atol=1e-6)  # type: ignore[arg-type, index]
+
+
+def test_words_of_half_precision_are_compared_in_single() -> None:
+    rng = np.random.default_rng(0)
+    bank, frames = draw_arrays(rng, [1, 3, 2]), unit(rng, 2, 4)
+    half = bank.words.astype(np.float16)
+    expected = score(frames, bank.bank(words=half.astype(np.float32)))
+    np.testing.assert_array_equal(score(frames, bank.bank(words=half)).score, expected.score)
+
+
+def test_weighing_needs_words() -> None:
+    with pytest.raises(ValueError, match="the label bank lacks words, which weigh frames here"):
+        finish(weigh_frames(unit(np.random.default_rng(0), 1, 4), LabelBank(), tau=0.07))

@@ -2,17 +2,19 @@
 
 import asyncio
 from contextlib import ExitStack
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from service.api.clients import name_client
 from service.api.dependencies import Gateway, GatewayDep
 from service.api.disconnect import until_disconnect
-from service.api.fields import read_request
+from service.api.fields import read_fields, read_question
 from service.api.form import describe_form
 from service.api.schemas import Answer, Problem, render_answer, render_json
 from service.api.spool import SpooledFile
 from service.api.uploads import Form, UploadTooSlowError, read_form
+from service.contract.manifest import Bundle
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.predictions import Recognition
 
@@ -37,12 +39,9 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
             file = stack.enter_context(gateway.spool.open())
             form = await _upload(request, file=file, gateway=gateway, deadline=deadline)
         stack.enter_context(gateway.admission.queue(client))
-        work = _recognize(form, gateway, client=client, deadline=deadline, stopwatch=stopwatch)
-        recognition = await until_disconnect(work, request=request)
-    answer = render_answer(
-        recognition, bundle=gateway.answering.bundle, request_id=request.state.request_id, stopwatch=stopwatch
-    )
-    return _respond(answer, request=request, gateway=gateway, stopwatch=stopwatch)
+        work = _recognize(form, gateway, request, deadline=deadline, stopwatch=stopwatch)
+        answer, content = await until_disconnect(work, request=request)
+    return _respond(answer, content, request=request, gateway=gateway, stopwatch=stopwatch)
 
 
 async def _upload(request: Request, *, file: SpooledFile, gateway: Gateway, deadline: Deadline) -> Form:
@@ -56,29 +55,48 @@ async def _upload(request: Request, *, file: SpooledFile, gateway: Gateway, dead
 
 
 async def _recognize(
-    form: Form, gateway: Gateway, *, client: str, deadline: Deadline, stopwatch: Stopwatch
-) -> Recognition:
+    form: Form, gateway: Gateway, request: Request, *, deadline: Deadline, stopwatch: Stopwatch
+) -> tuple[Answer, str]:
+    answering = gateway.answering
     with stopwatch.stage("upload"):
-        asked = read_request(
-            form,
-            label_sets=gateway.answering.label_sets,
-            limits=gateway.limits.fields,
-            default_labels=gateway.answering.recognizer.classes,
-        )
-    deadline = deadline.lowered_to(asked.deadline_seconds)
+        read = read_fields(form, limits=gateway.limits.fields)
+    deadline = deadline.lowered_to(read.deadline_seconds)
     with stopwatch.stage("queue"):
-        slot = await gateway.admission.take_slot(client, deadline=deadline)
+        slot = await gateway.admission.take_slot(name_client(request), deadline=deadline)
     with slot:
-        recognition = await gateway.answering.recognizer.recognize(
-            asked.video, asked.question, deadline=deadline, stopwatch=stopwatch
-        )
+        with stopwatch.stage("labels"):
+            reading = partial(
+                read_question,
+                read,
+                label_sets=answering.label_sets,
+                limits=gateway.limits.fields,
+                default_labels=answering.recognizer.classes,
+            )
+            async with deadline.guard("the reading of labels"):
+                question = await answering.scoring.run(reading)
+        recognition = await answering.recognizer.recognize(read.video, question, deadline=deadline, stopwatch=stopwatch)
+        async with deadline.guard("the writing of the answer"):
+            # Ten thousand ranked labels take a while to write.
+            writing = partial(
+                _write,
+                recognition,
+                bundle=answering.bundle,
+                request_id=request.state.request_id,
+                stopwatch=stopwatch,
+            )
+            written = await answering.scoring.run(writing)
     cache = recognition.cache
     gateway.metrics.count_cache(video_hit=cache.video_hit, label_hits=cache.label_hits, label_misses=cache.label_misses)
-    return recognition
+    return written
 
 
-def _respond(answer: Answer, *, request: Request, gateway: Gateway, stopwatch: Stopwatch) -> Response:
+def _write(recognition: Recognition, *, bundle: Bundle, request_id: str, stopwatch: Stopwatch) -> tuple[Answer, str]:
+    answer = render_answer(recognition, bundle=bundle, request_id=request_id, stopwatch=stopwatch)
+    return answer, render_json(answer)
+
+
+def _respond(answer: Answer, content: str, *, request: Request, gateway: Gateway, stopwatch: Stopwatch) -> Response:
     request.state.stages_ms = answer.timings_ms
     gateway.metrics.count_stages(stopwatch.seconds)
     timing = ", ".join(f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in answer.timings_ms.items())
-    return Response(render_json(answer), media_type="application/json", headers={"Server-Timing": timing})
+    return Response(content, media_type="application/json", headers={"Server-Timing": timing})

@@ -105,7 +105,9 @@ async def test_error_from_below_becomes_its_row(
         ({"labels": '[["a"]]'}, 400, "malformed-request", "must be a string or an object"),
         ({"labels": "[1, 2"}, 400, "malformed-request", "is not valid JSON"),
         ({"labels": "[NaN]"}, 400, "malformed-request", "NaN is not a JSON value"),
-        ({"labels": "[" * 100_000}, 400, "malformed-request", "is not valid JSON"),
+        ({"labels": "[" * 100_000}, 400, "malformed-request", "holds values more than 8 deep"),
+        ({"labels": f"[{'{},' * 90_000}{{}}]"}, 400, "malformed-request", "holds more than 80000 values; send fewer"),
+        ({"labels": ['{"en": [1, 2, 3, 4, 5, 6, 7, 8]}', "a"]}, 400, "malformed-request", "holds more than 8 values"),
         ({"labels": '"running"'}, 400, "malformed-request", "send a JSON list"),
         ({"labels": "42"}, 400, "malformed-request", "send a JSON list"),
         ({"labels": "running, jumping"}, 400, "malformed-request", "one field 'labels' for each label"),
@@ -142,6 +144,34 @@ async def test_bad_field_is_named_with_its_value(
     response = await service.client.post("/recognize", files=[VIDEO], data=data)
     check_problem(response, status=status, problem=problem, detail=detail)
     assert service.engine.reader.names == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"labels": json.dumps(["x", "\u00a0" * 100_000])},
+        {"labels": json.dumps(["\u0001" * 250])},
+        {"labels": json.dumps([[["x" * 100_000] * 5]])},
+        {"labels": json.dumps([{"en": ["x" * 100_000]}])},
+        {"labels": json.dumps([{"\u0001" * 100_000: 1}])},
+        {"labels": json.dumps([{f"{number}" * 9000: 1 for number in range(7)}])},
+        {"labels": json.dumps(["\u3000" * 250] * 2)},
+        {"labels": json.dumps(["\U000e0001" * 250 + str(number) for number in range(9)]), "strict": "1"},
+        {"labels": "x" * 100_000 + ","},
+        {"labels": '["' + "x" * 100_000},
+        {"labels": ["a", "{" + "x" * 100_000]},
+        {"label_set": "x" * 100_000},
+        {"x" * 100_000: "1"},
+    ],
+)
+async def test_refusal_repeats_little_of_what_was_sent(service: Service, data: dict[str, str | list[str]]) -> None:
+    response = await service.client.post("/recognize", files=[VIDEO], data={"labels": LABELS} | data)
+    assert response.status_code in (400, 422), response.text
+    assert len(response.content) < 8000
+
+
+async def test_call_that_there_is_not_is_repeated_in_part(service: Service) -> None:
+    assert len((await service.client.get("/" + "x" * 50_000)).content) < 500
 
 
 async def test_text_that_is_not_utf8_is_refused(service: Service) -> None:

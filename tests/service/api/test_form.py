@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
-from service.api.form import RecognizeForm, check_form, describe_form
-from service.contract.errors import DuoActError
+from service.api.form import RecognizeForm, check_form, describe_form, explain_refusal
+from service.contract.errors import DuoActError, MalformedRequestError
 from service.contract.views import ViewPlan
 from service.recognition.questions import Question, StoredVideo
 
@@ -50,6 +51,15 @@ def test_refusal_repeats_only_the_beginning_of_a_long_text(name: str) -> None:
 def test_number_of_too_many_digits_is_refused() -> None:
     with pytest.raises(DuoActError, match=r"^top_k is '9{64}'; give a whole number of fewer digits$"):
         check_form({"video": VIDEO, "top_k": "9" * 5000})
+
+
+def test_refusal_of_another_kind_is_told_in_the_words_of_the_check() -> None:
+    error = ValidationError.from_exception_data(
+        "RecognizeForm", [{"type": "int_from_float", "loc": ("top_k",), "input": "+-5"}]
+    )
+    refusal = explain_refusal(error)
+    assert isinstance(refusal, MalformedRequestError)
+    assert str(refusal).startswith("top_k is '+-5'; Input should be a valid integer")
 
 
 def test_name_of_a_field_inside_the_program_is_not_one_of_the_form() -> None:

@@ -37,7 +37,8 @@ async def expected_scores(manifest: Manifest, plan: ViewPlan) -> Scores:
     bank = LabelBank(
         english=np.stack([unit_vector(TEMPLATE_EN.format(pair["en"])) for pair in PAIRS]),
         chinese=np.stack([unit_vector(TEMPLATE_ZH.format(pair["zh"])) for pair in PAIRS]),
-        words=np.concatenate(words),
+        # As label banks remember them.
+        words=np.concatenate(words).astype(np.float16),
         word_counts=np.array([len(own) for own in words]),
     )
     features = await FakeVideoEncoder().encode_video(made_up.views)

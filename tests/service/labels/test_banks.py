@@ -15,7 +15,7 @@ from service.contract.labels import Label
 from service.contract.languages import LanguagePlan
 from service.contract.scoring import LabelBank
 from service.encoders.time_limit import TimeLimit
-from service.labels.banks import LabelBanks
+from service.labels.banks import LabelBanks, warn_of_parts
 from service.labels.store import LabelStore
 from tests.bundles import SHAPES, TEMPLATE_EN, TEMPLATE_ZH, shapes_bank
 from tests.encoders import FakeTextEncoder, unit_vector
@@ -47,9 +47,10 @@ async def test_bank_holds_embeddings_in_the_order_of_the_labels() -> None:
     assert bank.chinese is not None
     np.testing.assert_array_equal(bank.english, [unit_vector(f"a video of {label.en}") for label in LABELS])
     np.testing.assert_array_equal(bank.chinese, [unit_vector(f"{label.zh}的视频") for label in LABELS])
-    np.testing.assert_array_equal(bank.words, [unit_vector(word) for word in ("running", "fast", "jumping")])
+    words = np.array([unit_vector(word) for word in ("running", "fast", "jumping")], dtype=np.float16)
+    np.testing.assert_array_equal(bank.words, words, strict=True)
     np.testing.assert_array_equal(bank.word_counts, [2, 1])
-    assert (fetched.num_hits, fetched.num_misses, fetched.warnings) == (0, 4, ())
+    assert (fetched.num_hits, fetched.num_misses, fetched.read_in_part) == (0, 4, {})
 
 
 @pytest.mark.parametrize(
@@ -158,10 +159,10 @@ async def test_entry_larger_than_the_memory_is_not_kept() -> None:
 
 
 async def test_store_on_disk_answers_before_the_towers(tmp_path: Path) -> None:
-    async with open_banks(FakeTextEncoder(), store=LabelStore(tmp_path / "s", max_entries=9)) as banks:
+    async with open_banks(FakeTextEncoder(), store=LabelStore(tmp_path / "s", max_bytes=1 << 20)) as banks:
         before = await banks.fetch(LABELS, plan=ENGLISH, template=None)
     english = FakeTextEncoder()
-    async with open_banks(english, store=LabelStore(tmp_path / "s", max_entries=9)) as banks:
+    async with open_banks(english, store=LabelStore(tmp_path / "s", max_bytes=1 << 20)) as banks:
         after = await banks.fetch([*LABELS, Label("new")], plan=ENGLISH, template=None)
     assert (after.num_hits, after.num_misses, english.batches) == (2, 1, [("new",)])
     np.testing.assert_array_equal(after.bank.english[:2], before.bank.english)  # type: ignore[index]
@@ -192,7 +193,9 @@ async def test_precomputed_bank_may_lack_a_language() -> None:
 async def test_labels_that_a_tower_reads_in_part_are_named() -> None:
     labels = [Label(f"{'word ' * 50}{index}") for index in range(7)] + [Label("☃ man")]
     async with open_banks(FakeTextEncoder()) as banks:
-        warnings = (await banks.fetch(labels, plan=ENGLISH, template=None)).warnings
+        parts = (slice(0, 4), slice(4, 8))
+        fetched = [part async for part in banks.fetch_parts(labels, parts, plan=ENGLISH, template=None)]
+    warnings = warn_of_parts(fetched)
     assert [warning.split(": ")[-1] for warning in warnings] == [
         "too long for the text tower, which read only the beginning",
         "written with characters that the text tower does not know",

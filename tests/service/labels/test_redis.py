@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from service.encoders.base import TextEmbedding
+from service.labels.allowance import Allowance
+from service.labels.entries import TextKey, pack_embedding
 from service.labels.redis import RedisLabels, RedisOptions
-from service.labels.shared import pack_shared
-from service.labels.store import TextKey
 from tests.encoders import DIMENSION, unit_vector
 from tests.redis_server import RedisServer
 from tests.service.conftest import StartRedis
@@ -29,7 +29,9 @@ KEYS = [TextKey("en", "a" * 64, "a video of {}", "label", f"label {index}") for 
 
 
 def embedding(key: TextKey) -> TextEmbedding:
-    return TextEmbedding(unit_vector(key.text), np.stack([unit_vector(f"{key.text} {word}") for word in range(2)]))
+    return TextEmbedding(
+        unit_vector(key.text), np.stack([unit_vector(f"{key.text} {word}") for word in range(2)]).astype(np.float16)
+    )
 
 
 def embeddings(keys: Sequence[TextKey] = KEYS) -> dict[TextKey, TextEmbedding]:
@@ -40,6 +42,12 @@ def same(found: dict[TextKey, TextEmbedding], expected: dict[TextKey, TextEmbedd
     arrays = [(found[key], expected[key]) for key in expected if key in found]
     equal = [np.array_equal(a.embedding, b.embedding) and np.array_equal(a.words, b.words) for a, b in arrays]
     return found.keys() == expected.keys() and all(equal)
+
+
+async def find(
+    labels: RedisLabels, keys: Sequence[TextKey] = KEYS, seconds: float = 30.0
+) -> dict[TextKey, TextEmbedding]:
+    return await labels.read(keys, allowance=Allowance(seconds))
 
 
 @asynccontextmanager
@@ -57,9 +65,9 @@ async def connect(server: RedisServer) -> AsyncIterator[Any]:
 
 async def test_one_gateway_finds_what_another_stored(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url) as one, open_labels(redis_server.url) as other:
-        assert await one.read(KEYS) == {}
+        assert await find(one) == {}
         await one.write(embeddings())
-        assert same(await other.read([*KEYS, KEYS[0]._replace(template="{}")]), embeddings())
+        assert same(await find(other, [*KEYS, KEYS[0]._replace(template="{}")]), embeddings())
         assert (one.lookups["miss"], one.writes["written"]) == (130, 130)
         assert other.lookups == {"hit": 130, "miss": 1, "invalid": 0, "failed": 0, "skipped": 0}
 
@@ -68,7 +76,7 @@ async def test_embeddings_are_kept_for_their_lifetime(redis_server: RedisServer)
     async with open_labels(redis_server.url) as labels, connect(redis_server) as client:
         await labels.write(embeddings(KEYS[:1]))
         (name,) = await client.keys()
-        assert name == b"duoact:label:1:" + KEYS[0].row_key().hex().encode()
+        assert name == b"duoact:label:2:" + KEYS[0].row_key().hex().encode()
         assert 30 * 86_400 - 60 < await client.ttl(name) <= 30 * 86_400
 
 
@@ -77,46 +85,46 @@ async def test_embeddings_are_kept_for_their_lifetime(redis_server: RedisServer)
     [
         b"",
         b"of another program",
-        pack_shared(KEYS[0], embedding(KEYS[0]))[:-4],
-        pack_shared(KEYS[1], embedding(KEYS[0])),
+        pack_embedding(KEYS[0], embedding(KEYS[0]))[:-4],
+        pack_embedding(KEYS[1], embedding(KEYS[0])),
     ],
 )
 async def test_foreign_value_counts_as_absent_and_is_replaced(redis_server: RedisServer, value: bytes) -> None:
     async with open_labels(redis_server.url) as labels, connect(redis_server) as client:
         await labels.write(embeddings(KEYS[:3]))
-        await client.set("duoact:label:1:" + KEYS[0].row_key().hex(), value)
-        assert same(await labels.read(KEYS[:3]), embeddings(KEYS[1:3]))
+        await client.set("duoact:label:2:" + KEYS[0].row_key().hex(), value)
+        assert same(await find(labels, KEYS[:3]), embeddings(KEYS[1:3]))
         assert (labels.lookups["invalid"], labels.lookups["hit"]) == (1, 2)
         await labels.write(embeddings(KEYS[:1]))
-        assert same(await labels.read(KEYS[:3]), embeddings(KEYS[:3]))
+        assert same(await find(labels, KEYS[:3]), embeddings(KEYS[:3]))
 
 
 async def test_key_of_another_type_counts_as_absent_and_is_replaced(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url) as labels, connect(redis_server) as client:
         await labels.write(embeddings(KEYS[1:3]))
-        await client.rpush("duoact:label:1:" + KEYS[0].row_key().hex(), "a", "list")
-        assert same(await labels.read(KEYS[:3]), embeddings(KEYS[1:3]))
+        await client.rpush("duoact:label:2:" + KEYS[0].row_key().hex(), "a", "list")
+        assert same(await find(labels, KEYS[:3]), embeddings(KEYS[1:3]))
         assert (labels.lookups["invalid"], labels.is_up) == (1, True)
         await labels.write(embeddings(KEYS[:1]))
-        assert same(await labels.read(KEYS[:1]), embeddings(KEYS[:1]))
+        assert same(await find(labels, KEYS[:1]), embeddings(KEYS[:1]))
 
 
 async def test_killed_redis_costs_the_entries_and_is_used_again_when_it_is_back(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url, HASTY) as labels:
         await labels.write(embeddings())
-        reading = [asyncio.create_task(labels.read(KEYS)) for _ in range(8)]
+        reading = [asyncio.create_task(find(labels, KEYS)) for _ in range(8)]
         await asyncio.sleep(0.01)
         redis_server.kill()
         for found in await asyncio.gather(*reading):
             assert same(found, embeddings(list(found)))
-        assert await labels.read(KEYS) == {}
+        assert await find(labels, KEYS) == {}
         await labels.write(embeddings())
         assert (labels.is_up, labels.writes["written"]) == (False, 130)
         assert labels.lookups["failed"] + labels.lookups["skipped"] >= 130
         redis_server.start()
         await asyncio.sleep(HASTY.rest_seconds + 0.1)
         await labels.write(embeddings())
-        assert same(await labels.read(KEYS), embeddings())
+        assert same(await find(labels, KEYS), embeddings())
         assert labels.is_up
 
 
@@ -126,34 +134,84 @@ async def test_hanging_redis_costs_one_timeout_and_then_nothing(redis_server: Re
         await labels.write(embeddings())
         redis_server.send(signal.SIGSTOP)
         started = time.monotonic()
-        assert await labels.read(KEYS) == {}
-        assert await labels.read(KEYS) == {}
+        assert await find(labels, KEYS) == {}
+        assert await find(labels, KEYS) == {}
         await labels.write(embeddings())
         assert time.monotonic() - started < 1.5
         assert (labels.lookups["failed"], labels.lookups["skipped"], labels.writes["skipped"]) == (64, 196, 130)
+
+
+@asynccontextmanager
+async def slow_down(server: RedisServer, *, seconds: float) -> AsyncIterator[str]:
+    """The address of something that passes bytes on to a Redis, and its answers back some time later."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_seconds: float) -> None:
+        with suppress(OSError):
+            while content := await reader.read(1 << 20):
+                await asyncio.sleep(delay_seconds)
+                writer.write(content)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(move(reader, to_redis, 0.0), move(from_redis, writer, seconds))
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(pass_on(reader, writer)))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as slow:
+        yield f"redis://127.0.0.1:{slow.sockets[0].getsockname()[1]}/0"
+        await asyncio.wait(serving)
+
+
+async def test_lookups_of_a_request_have_one_limit_together(redis_server: RedisServer) -> None:
+    keys = [KEYS[0]._replace(text=str(number)) for number in range(64 * 20)]
+    async with slow_down(redis_server, seconds=0.05) as address, open_labels(address) as labels:
+        allowance, began = Allowance(0.6), time.monotonic()
+        for start in (0, 640):
+            assert await labels.read(keys[start : start + 640], allowance=allowance) == {}
+        assert time.monotonic() - began < 0.9
+        assert labels.lookups["miss"] > 0
+        assert labels.lookups["miss"] + labels.lookups["skipped"] == len(keys)
+        # A request that ran out of time says nothing against Redis.
+        assert labels.is_up
+
+
+async def test_writes_that_a_slow_redis_does_not_keep_up_with_are_left_out(redis_server: RedisServer) -> None:
+    async with open_labels(redis_server.url) as labels:
+        redis_server.send(signal.SIGSTOP)
+        writing = [asyncio.create_task(labels.write(embeddings(KEYS[:2]))) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        redis_server.send(signal.SIGCONT)
+        await asyncio.gather(*writing)
+        assert labels.writes["skipped"] == 2 * 24
+        assert labels.writes["written"] == 2 * 16
 
 
 async def test_redis_that_hung_gives_the_right_answers_again(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url, HASTY) as labels:
         await labels.write(embeddings())
         redis_server.send(signal.SIGSTOP)
-        assert await labels.read(KEYS[:5]) == {}
+        assert await find(labels, KEYS[:5]) == {}
         redis_server.send(signal.SIGCONT)
         await asyncio.sleep(HASTY.rest_seconds + 0.1)
-        assert same(await labels.read(KEYS[5:9]), embeddings(KEYS[5:9]))
+        assert same(await find(labels, KEYS[5:9]), embeddings(KEYS[5:9]))
 
 
 async def test_cancelled_question_leaves_no_answer_for_the_next(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url) as labels:
         await labels.write(embeddings())
         redis_server.send(signal.SIGSTOP)
-        asking = asyncio.create_task(labels.read(KEYS[:5]))
+        asking = asyncio.create_task(find(labels, KEYS[:5]))
         await asyncio.sleep(0.05)
         asking.cancel()
         redis_server.send(signal.SIGCONT)
         with pytest.raises(asyncio.CancelledError):
             await asking
-        assert same(await labels.read(KEYS[5:9]), embeddings(KEYS[5:9]))
+        assert same(await find(labels, KEYS[5:9]), embeddings(KEYS[5:9]))
 
 
 async def test_connection_that_redis_closed_is_opened_again_at_once(redis_server: RedisServer) -> None:
@@ -161,7 +219,7 @@ async def test_connection_that_redis_closed_is_opened_again_at_once(redis_server
         await labels.write(embeddings(KEYS[:1]))
         redis_server.kill()
         redis_server.start()
-        assert await labels.read(KEYS[:1]) == {}
+        assert await find(labels, KEYS[:1]) == {}
         assert (labels.is_up, labels.lookups["miss"]) == (True, 1)
 
 
@@ -171,7 +229,7 @@ async def test_full_redis_is_still_read(start_redis: StartRedis) -> None:
         await labels.write(embeddings(KEYS[:2]))
         await client.config_set("maxmemory", "1")
         await labels.write(embeddings(KEYS[2:5]))
-        assert same(await labels.read(KEYS[:5]), embeddings(KEYS[:2]))
+        assert same(await find(labels, KEYS[:5]), embeddings(KEYS[:2]))
         assert (labels.writes["refused"], labels.is_up) == (3, True)
 
 
@@ -179,21 +237,21 @@ async def test_full_redis_is_still_read(start_redis: StartRedis) -> None:
 async def test_password_is_used(start_redis: StartRedis, password: str, is_up: bool) -> None:
     server = start_redis("--requirepass secret")
     async with open_labels(server.url.replace("//", f"//{password}")) as labels:
-        assert await labels.read(KEYS[:2]) == {}
+        assert await find(labels, KEYS[:2]) == {}
         assert (labels.is_up, labels.lookups["failed"]) == (is_up, 0 if is_up else 2)
 
 
 async def test_database_without_permission_is_left_alone(redis_server: RedisServer) -> None:
     async with open_labels(redis_server.url.replace("//", "//reader:pw@")) as labels, connect(redis_server) as client:
         await client.acl_setuser("reader", enabled=True, passwords=["+pw"], commands=["+set", "+select"], keys=["*"])
-        assert await labels.read(KEYS[:2]) == {}
+        assert await find(labels, KEYS[:2]) == {}
         assert (labels.is_up, labels.lookups["failed"]) == (False, 2)
 
 
 async def test_unix_socket_is_an_address(redis_server: RedisServer) -> None:
     async with open_labels(f"unix://{redis_server.socket_path}") as labels:
         await labels.write(embeddings(KEYS[:2]))
-        assert same(await labels.read(KEYS[:2]), embeddings(KEYS[:2]))
+        assert same(await find(labels, KEYS[:2]), embeddings(KEYS[:2]))
 
 
 @pytest.mark.parametrize("authority", ["own", "other", "none"])
@@ -205,7 +263,7 @@ async def test_encrypted_connection_trusts_its_authority_alone(
     arguments = "" if authority == "none" else f"?ssl_ca_certs={tmp_path / authority / 'certificate.pem'}"
     async with open_labels(f"rediss://127.0.0.1:{server.port}/0{arguments}") as labels:
         await labels.write(embeddings(KEYS[:2]))
-        found = await labels.read(KEYS[:2])
+        found = await find(labels, KEYS[:2])
     assert (len(found), labels.is_up) == ((2, True) if authority == "own" else (0, False))
 
 
@@ -240,7 +298,7 @@ async def test_server_that_is_no_redis_costs_nothing_but_the_entries(answer: byt
     server = await asyncio.start_server(respond, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, open_labels(f"redis://127.0.0.1:{port}/0") as labels:
-        assert await labels.read(KEYS[:2]) == {}
+        assert await find(labels, KEYS[:2]) == {}
         await labels.write(embeddings(KEYS[:2]))
         assert (labels.is_up, labels.lookups["failed"], labels.writes["skipped"]) == (False, 2, 2)
 

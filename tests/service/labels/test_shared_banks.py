@@ -53,7 +53,7 @@ async def test_text_from_elsewhere_is_kept_here(redis_server: RedisServer, tmp_p
         await banks.fetch(LABELS, plan=BOTH, template=None)
     for _ in range(2):
         towers = FakeTextEncoder()
-        store = LabelStore(tmp_path / "labels.sqlite", max_entries=9)
+        store = LabelStore(tmp_path / "labels.sqlite", max_bytes=1 << 20)
         async with open_gateway(redis_server, towers, store=store) as banks:
             assert (await banks.fetch(LABELS, plan=BOTH, template=None)).num_hits == 4
         redis_server.kill()
