@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from service.contract.pictures import Orientation, read_picture
+from service.contract.pictures import Geometry, Orientation, read_picture
 
 UNMARKED, LIMITED, FULL = 0, 1, 2
 BT709, NO_MATRIX, BT601, BT2020 = 1, 2, 6, 9
@@ -36,7 +36,7 @@ def test_colours_follow_the_marked_matrix_and_range(
     for plane, value in zip(frame.planes, sample, strict=True):
         plane.update(bytes([value]) * plane.buffer_size)
     frame.colorspace, frame.color_range = matrix, color_range
-    picture = read_picture(frame, sample_aspect_ratio=None, max_pixels=256)
+    picture = read_picture(frame, geometry=Geometry(), max_pixels=256)
     assert picture[8, 8].tolist() == pytest.approx(convert(sample, matrix=matrix, is_full=color_range == FULL), abs=2)
 
 
@@ -62,5 +62,5 @@ def test_a_display_matrix_turns_and_mirrors(orientation: Orientation, degrees: i
 
 @pytest.mark.parametrize("ratio", [None, Fraction(0), Fraction(-1), Fraction(1)])
 def test_a_missing_or_absurd_pixel_ratio_counts_as_square(ratio: Fraction | None) -> None:
-    picture = read_picture(av.VideoFrame(16, 8, "rgb24"), sample_aspect_ratio=ratio, max_pixels=128)
+    picture = read_picture(av.VideoFrame(16, 8, "rgb24"), geometry=Geometry(ratio), max_pixels=128)
     assert picture.shape == (8, 16, 3)
