@@ -3,9 +3,14 @@
 import asyncio
 import hashlib
 import json
+import os
+import stat
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from tempfile import NamedTemporaryFile
+from typing import IO, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,8 +21,9 @@ from service.api.schemas import Answer, render_answer, render_json
 from service.app import Parts, build_app, load_parts
 from service.bench.plan import BenchError, BenchPlan, parse_numbers
 from service.capacity.command import capacity
-from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
+from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError, VideoTooLargeError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
+from service.contract.texts import decode_text
 from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from service.recognition.deadline import Deadline, Stopwatch
 from service.recognition.questions import Question, StoredVideo
@@ -30,6 +36,7 @@ _EXIT_REFUSED = 1
 _EXIT_UNUSABLE = 2
 _UNUSABLE = (BenchError, BundleError, SettingsError, MalformedRequestError, NotFoundError)
 _BAR_CHARACTERS = 24
+_CHUNK_BYTES = 1024 * 1024
 
 BundleOption = Annotated[Path | None, typer.Option(help="Folder of the bundle. [default: model_repository/demo]")]
 
@@ -64,7 +71,7 @@ def serve(
 
 @app.command()
 def recognize(  # noqa: PLR0913 - one argument an option
-    video: Annotated[Path, typer.Argument(help="The video file.")],
+    video: Annotated[Path, typer.Argument(help="The video file, or a pipe such as /dev/stdin.")],
     *,
     labels: Annotated[str | None, typer.Option(help="Labels, separated by commas.")] = None,
     labels_file: Annotated[Path | None, typer.Option(help="One label a line, a JSON list, or a CSV id,en,zh.")] = None,
@@ -79,15 +86,15 @@ def recognize(  # noqa: PLR0913 - one argument an option
     try:
         settings = Settings.load(bundle=bundle, workers=1)
         configure_logging("error")
-        stored = _read_video(video)
-        parts = load_parts(settings)
-        question = Question(
-            labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
-            plan=ViewPlan.parse(views),
-            top_k=top_k,
-            fusion_lambda=fusion_lambda,
-        )
-        answer = asyncio.run(_answer(parts, video=stored, question=question))
+        with _open_video(video, limit_bytes=settings.max_upload_bytes) as stored:
+            parts = load_parts(settings)
+            question = Question(
+                labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
+                plan=ViewPlan.parse(views),
+                top_k=top_k,
+                fusion_lambda=fusion_lambda,
+            )
+            answer = asyncio.run(_answer(parts, video=stored, question=question))
     except (DuoActError, SettingsError) as error:
         _fail(error)
     if as_json:
@@ -165,12 +172,38 @@ async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> An
     return render_answer(recognition, bundle=parts.answering.bundle, request_id="local", stopwatch=stopwatch)
 
 
-def _read_video(path: Path) -> StoredVideo:
-    try:
-        with path.open("rb") as file:
-            return StoredVideo(path.absolute(), hashlib.file_digest(file, "sha256").hexdigest())
-    except OSError as error:
-        raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
+@contextmanager
+def _open_video(path: Path, *, limit_bytes: int) -> Iterator[StoredVideo]:
+    """Digest a video; what comes through a pipe, which a worker cannot read again, is kept in a file meanwhile.
+
+    Raises:
+        NotFoundError: the file cannot be read.
+        VideoTooLargeError: the pipe gives more than ``limit_bytes``.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            # Of /dev/stdin, the name of the file that it is; in a worker the link would lead elsewhere.
+            place = path.resolve()
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                copy = stack.enter_context(NamedTemporaryFile(prefix="duoact-"))
+                _copy_pipe(file, copy, limit_bytes=limit_bytes)
+                place = Path(copy.name)
+                file = stack.enter_context(place.open("rb"))
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
+        yield StoredVideo(place, digest)
+
+
+def _copy_pipe(pipe: IO[bytes], copy: IO[bytes], *, limit_bytes: int) -> None:
+    while chunk := pipe.read(_CHUNK_BYTES):
+        copy.write(chunk)
+        if copy.tell() > limit_bytes:
+            raise VideoTooLargeError(
+                f"the pipe gives more than {limit_bytes} bytes, the most that are accepted; send a smaller video"
+            )
+    copy.flush()
 
 
 def _choose_labels(
@@ -194,8 +227,8 @@ def _read_labels(path: Path, *, limits: LabelLimits) -> tuple[Label, ...]:
     try:
         if path.suffix == ".csv":
             return read_label_file(path)
-        text = path.read_text(encoding="utf-8-sig")
-        values = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        text = decode_text(path.read_bytes(), name=path.name)
+        values = json.loads(text) if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
     except OSError as error:
         raise NotFoundError(f"label file {str(path)!r} cannot be read: {error.strerror}") from error
     except ValueError as error:
