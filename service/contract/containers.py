@@ -97,7 +97,7 @@ class OpenVideo:
         if self.crop == self.track.crop:
             return ()
         size = f"{self.stream.width}x{self.stream.height}"
-        return (f"the container crops its {size} pictures to nothing ({self.track.crop}); they are shown whole",)
+        return (f"the container's crop does not fit its {size} pictures ({self.track.crop}); they are shown whole",)
 
     def read_packets(self) -> Iterator[VideoPacket]:
         """Demux the stream's packets from where the container stands.

@@ -35,7 +35,7 @@ def read(source: ByteSource) -> ContainerHeader | None:
             break
         offset += size
         if offset + 8 > source.num_bytes:
-            return ContainerHeader(is_cut_off=offset > source.num_bytes, video_tracks=tracks)
+            return ContainerHeader(is_cut_off=offset != source.num_bytes, video_tracks=tracks)
     return ContainerHeader(video_tracks=tracks)
 
 
