@@ -13,7 +13,6 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from jaxtyping import Float64, Int, Int64, UInt8
 
 from service.contract.colours import describe_fallback, is_convertible
@@ -38,6 +37,7 @@ Transform = Callable[[Picture], UInt8[np.ndarray, "..."]]
 # When each frame is shown, and how long all of them last, in seconds.
 Clock = tuple[Float64[np.ndarray, " frames"], float]
 DEFAULT_FRAME_RATE = Fraction(25)
+WITHOUT_SHOWN_TIMES = ("avi", "asf")
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _decode_around(video: OpenVideo, index: PacketIndex, select: Select, gatheri
         return None
     if frame_of_time:
         return None
-    clock = _read_clock(index.times[presentation].tolist(), index.decode_times, video.stream)
+    clock = _read_clock(index.times[presentation].tolist(), index.decode_times, video)
     return gathering.finish(indices, clock, index.problem)
 
 
@@ -246,7 +246,7 @@ def _decode_everything(
             faults = _Faults(index.problem)
             times = _decode_all(video, gathering, wanted=set(indices.tolist()), faults=faults)
             if times and len(times) == num_frames:
-                clock = _read_clock(times, index.decode_times, video.stream)
+                clock = _read_clock(times, index.decode_times, video)
                 return gathering.finish(indices, clock, faults.describe())
         if not times:
             break
@@ -318,18 +318,19 @@ def _check_cost(num_frames: int, limits: DecodeLimits) -> None:
         )
 
 
-def _read_clock(
-    times: list[int | None], decode_times: Int64[np.ndarray, " packets"], stream: VideoStream
-) -> tuple[Float64[np.ndarray, " N"], float]:
+def _read_clock(times: list[int | None], decode_times: Int64[np.ndarray, " packets"], video: OpenVideo) -> Clock:
     """Turn time stamps into seconds after the first frame, and the duration, the last frame included.
 
-    Where time stamps of presentation are missing or do not rise, as in AVI, those of decoding count if each packet is
-    one frame: in order, frames are shown as they are decoded. Failing both, frames are spaced by the stream's rate.
+    Where time stamps of presentation are missing or do not rise, those of decoding count if each packet is one frame:
+    in order, frames are shown as they are decoded. AVI and ASF have no others; what FFmpeg gives is a guess.
+    Failing both, frames are spaced by the stream's rate.
     """
+    stream = video.stream
     rate = stream.average_rate
     interval_seconds = float(1 / (rate if rate and rate > 0 else DEFAULT_FRAME_RATE))
     shown = np.array([NO_TIME if time is None else time for time in times], dtype=np.int64)
-    stamps = next((each for each in (shown, decode_times) if len(each) == len(times) and _rises(each)), None)
+    known = (decode_times, shown) if video.container.format.name in WITHOUT_SHOWN_TIMES else (shown, decode_times)
+    stamps = next((each for each in known if len(each) == len(times) and _rises(each)), None)
     if stamps is None or stream.time_base is None:
         return np.arange(len(times)) * interval_seconds, len(times) * interval_seconds
     seconds = (stamps - stamps[0]) * float(stream.time_base)
