@@ -255,9 +255,9 @@ def _show(answer: Answer) -> None:
     console.print(table)
     video, milliseconds = answer.video, answer.timings_ms["total"]
     scored = "closed vocabulary" if answer.fusion is None else f"lambda {answer.fusion.fusion_lambda:g}"
+    codec = f"{video.codec}, {video.tone_mapped_from.upper()} tone-mapped" if video.tone_mapped_from else video.codec
     console.print(
-        f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {video.codec}; "
-        f"{scored}; {milliseconds:.0f} ms",
+        f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {codec}; {scored}; {milliseconds:.0f} ms",
         style="dim",
         highlight=False,
     )

@@ -70,15 +70,16 @@ def turn_by_message(source: Path, target: Path, *, degrees: int) -> Path:
     return remux(source, target, change=lambda number, content: content if number else message + content)
 
 
-def crop_matroska(content: bytes, *, left: int, top: int, right: int) -> bytes:
-    """Let a Matroska file of FFmpeg crop its pictures: the Video element grows into the room that follows it."""
+PIXEL_CROP_LEFT, PIXEL_CROP_TOP, PIXEL_CROP_RIGHT = b"\x54\xcc", b"\x54\xbb", b"\x54\xdd"
+DISPLAY_WIDTH, DISPLAY_HEIGHT = b"\x54\xb0", b"\x54\xba"
+
+
+def crop_matroska(content: bytes, settings: dict[bytes, int]) -> bytes:
+    """Add settings to the pictures of a Matroska file of FFmpeg; the element grows into the room that follows it."""
     start = content.index(b"\xe0\x8a\xb0")
     room = content[start:].index(b"\xec\x01") + 11
-    edges = b"".join(
-        identifier + b"\x81" + bytes([value])
-        for identifier, value in ((b"\x54\xcc", left), (b"\x54\xbb", top), (b"\x54\xdd", right))
-    )
-    video = content[start + 2 : start + 8] + edges
+    added = b"".join(identifier + b"\x81" + bytes([value]) for identifier, value in settings.items())
+    video = content[start + 2 : start + 8] + added
     element = b"\xe0" + bytes([0x80 | len(video)]) + video
     void = room - len(element) - 2
     return content[:start] + element + b"\xec" + bytes([0x80 | void]) + bytes(void) + content[start + room :]

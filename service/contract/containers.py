@@ -124,6 +124,8 @@ def open_video(source: VideoSource, *, limits: DecodeLimits) -> Iterator[OpenVid
     """
     with _open_bytes(source) as file:
         header = read_header(file)
+        if header.is_picture:
+            raise UnsupportedVideoError(_name_content(file) or "the file holds a picture; send a video")
         with _open_container(file, limits) as container:
             yield _prepare(container, header, limits)
 
@@ -189,14 +191,18 @@ def _open_container(file: SeekableBytes, limits: DecodeLimits) -> Iterator[Input
             "send a plain video file"
         ) from error
     except av.FFmpegError as error:
-        file.seek(0)
         raise UnsupportedVideoError(
-            name_content(file.read(SIGNATURE_BYTES))
+            _name_content(file)
             or f"the bytes are not a readable video ({_reason(error)}); accepted containers: "
             f"{FORMATS.replace(',', ', ')}"
         ) from error
     with container:
         yield container
+
+
+def _name_content(file: SeekableBytes) -> str | None:
+    file.seek(0)
+    return name_content(file.read(SIGNATURE_BYTES))
 
 
 def _list_streams(container: InputContainer) -> list[VideoStream]:

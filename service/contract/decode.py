@@ -36,6 +36,8 @@ Select = Callable[[int], Int[np.ndarray, " N"]]
 Transform = Callable[[Picture], UInt8[np.ndarray, "..."]]
 # When each frame is shown, and how long all of them last, in seconds.
 Clock = tuple[Float64[np.ndarray, " frames"], float]
+# To be raised when the same file gives other pixels or frames; what is stored of decoded frames is stored under it.
+DECODE_RULE = 2
 DEFAULT_FRAME_RATE = Fraction(25)
 WITHOUT_SHOWN_TIMES = ("avi", "asf")
 

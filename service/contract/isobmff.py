@@ -22,9 +22,11 @@ def read(source: ByteSource) -> ContainerHeader | None:
     if source.read(4, 4) not in _FIRST_BOXES:
         return None
     tracks: tuple[VideoTrack, ...] = ()
+    kinds: set[bytes] = set()
     offset = 0
     for _ in range(_MAX_BOXES):
         kind, start, size = _read_head(source.read(offset, 16), 0)
+        kinds.add(kind)
         if kind == b"moov" and 0 < size <= _MAX_MOOV_BYTES:
             moov = source.read(offset + start, size - start)
             tracks = tuple(_read_tracks(moov))
@@ -35,7 +37,9 @@ def read(source: ByteSource) -> ContainerHeader | None:
             break
         offset += size
         if offset + 8 > source.num_bytes:
-            return ContainerHeader(is_cut_off=offset != source.num_bytes, video_tracks=tracks)
+            # Pictures, HEIC and AVIF, are items of a list; a film has tracks, and perhaps such a list too.
+            is_picture = b"meta" in kinds and b"moov" not in kinds
+            return ContainerHeader(offset != source.num_bytes, video_tracks=tracks, is_picture=is_picture)
     return ContainerHeader(video_tracks=tracks)
 
 

@@ -21,10 +21,12 @@ class ContainerHeader:
         is_cut_off: whether bytes are missing at the end.
         duration_seconds: how long the longest track lasts.
         video_tracks: the video tracks in their order, where tracks are listed.
+        is_picture: whether the file holds a picture and no track.
         last_video_pids: packet identifiers of the video streams that a transport stream ends with.
     """
 
     is_cut_off: bool | None = None
     duration_seconds: float | None = None
     video_tracks: tuple[VideoTrack, ...] = ()
+    is_picture: bool = False
     last_video_pids: frozenset[int] = frozenset()

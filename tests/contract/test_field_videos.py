@@ -12,6 +12,11 @@ from service.contract.containers import DecodeLimits, open_video
 from service.contract.packets import read_packet_index
 from service.contract.side_data import read_side_data
 from tests.containers import (
+    DISPLAY_HEIGHT,
+    DISPLAY_WIDTH,
+    PIXEL_CROP_LEFT,
+    PIXEL_CROP_RIGHT,
+    PIXEL_CROP_TOP,
     crop_matroska,
     crop_mp4,
     remux,
@@ -205,11 +210,21 @@ def shown(size: tuple[int, int], *, left: int, top: int, right: int, bottom: int
 
 def test_pictures_are_cropped_as_matroska_says(tmp_path: Path) -> None:
     path = write_numbered_video(tmp_path / "clip.mkv", num_frames=8, encoding=Encoding(size=(128, 96)))
-    cropped = decode(crop_matroska(path.read_bytes(), left=20, top=10, right=40), [5])
+    settings = {PIXEL_CROP_LEFT: 20, PIXEL_CROP_TOP: 10, PIXEL_CROP_RIGHT: 40}
+    cropped = decode(crop_matroska(path.read_bytes(), settings), [5])
     expected = shown((128, 96), left=20, top=10, right=40, bottom=0)
     assert cropped.frames[0].shape == expected.shape == (86, 68, 3)
     assert np.abs(cropped.frames[0].astype(int) - expected).mean() < 12
     assert (cropped.info.width, cropped.info.height) == (68, 86)
+
+
+@pytest.mark.parametrize(("display", "shape"), [((108, 96), (96, 108, 3)), ((54, 96), (192, 108, 3))])
+def test_the_size_that_matroska_shows_is_that_of_the_cropped_picture(
+    tmp_path: Path, display: tuple[int, int], shape: tuple[int, int, int]
+) -> None:
+    path = write_numbered_video(tmp_path / "clip.mkv", num_frames=2, encoding=Encoding(size=(128, 96)))
+    settings = {PIXEL_CROP_LEFT: 20, DISPLAY_WIDTH: display[0], DISPLAY_HEIGHT: display[1]}
+    assert decode(crop_matroska(path.read_bytes(), settings)).frames[0].shape == shape
 
 
 @pytest.mark.parametrize(("ratio", "width"), [(None, 64), (Fraction(2), 128)])

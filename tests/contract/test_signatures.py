@@ -61,6 +61,20 @@ def test_a_raw_stream_is_named_with_the_command_that_gives_it_a_container(
         decode(path)
 
 
+def test_a_picture_in_a_container_of_videos_is_named(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "still.avif", num_frames=1, encoding=Encoding("libsvtav1"))
+    with pytest.raises(UnsupportedVideoError, match="but an AVIF picture; send the video, not a picture"):
+        decode(path)
+    unnamed = path.read_bytes().replace(b"ftypavif", b"ftypxxxx")
+    with pytest.raises(UnsupportedVideoError, match="the file holds a picture; send a video"):
+        decode(unnamed)
+
+
+def test_an_animated_picture_is_a_video(tmp_path: Path) -> None:
+    path = write_numbered_video(tmp_path / "moving.avif", num_frames=9, encoding=Encoding("libsvtav1"))
+    assert decode(path).info.num_frames == 9
+
+
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
 def test_asf_is_read_where_its_codec_is_accepted(tmp_path: Path, codec: str) -> None:
     path = write_numbered_video(tmp_path / "clip.wmv", num_frames=9, encoding=Encoding(codec))
