@@ -17,11 +17,12 @@ Frames = UInt8[np.ndarray, "N H W 3"]
 # A size that H.263 has, and a rate that MPEG-1 has.
 WIDTH, HEIGHT, FRAME_RATE, NUM_FRAMES = 176, 144, 25, 25
 CLIP_SEED = 20_261_128
+_NUM_BITS, _EDGE = 5, 12
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A rendered clip and its label."""
+    """A rendered clip, numbered at its left edge, and its label."""
 
     label: ActionLabel
     frames: Frames
@@ -35,11 +36,28 @@ def render_clips(num_clips: int) -> list[Clip]:
     """Render clips of compositions that the demo bundle was trained on, spread over the actions and shapes."""
     labels: Sequence[ActionLabel] = [label for label in motion_shapes_labels() if not label.is_novel]
     chosen = [labels[number * len(labels) // num_clips] for number in range(num_clips)]
-    return [
-        Clip(label, render_frames(draw_scene(label, rng=rng), num_frames=NUM_FRAMES, width=WIDTH, height=HEIGHT))
-        for number, label in enumerate(chosen)
-        for rng in [np.random.default_rng((CLIP_SEED, number))]
-    ]
+    clips = []
+    for number, label in enumerate(chosen):
+        scene = draw_scene(label, rng=np.random.default_rng((CLIP_SEED, number)))
+        frames = render_frames(scene, num_frames=NUM_FRAMES, width=WIDTH, height=HEIGHT)
+        for index, frame in enumerate(frames):
+            _draw_edge_number(frame, index)
+        clips.append(Clip(label, frames))
+    return clips
+
+
+def _draw_edge_number(frame: UInt8[np.ndarray, "H W 3"], number: int) -> None:
+    """Draw a number's bits, black and white, beside the square in the middle, of which models are shown no more."""
+    for bit in range(_NUM_BITS):
+        frame[bit * HEIGHT // _NUM_BITS : (bit + 1) * HEIGHT // _NUM_BITS, :_EDGE] = 255 * (number >> bit & 1)
+
+
+def read_edge_number(frame: UInt8[np.ndarray, "H W 3"]) -> int:
+    """Read the number at a picture's edge; at that of another size -1."""
+    if frame.shape[0] != HEIGHT:
+        return -1
+    rows = [(2 * bit + 1) * HEIGHT // (2 * _NUM_BITS) for bit in range(_NUM_BITS)]
+    return sum(1 << bit for bit, row in enumerate(rows) if frame[row, _EDGE // 2].mean() > 127)
 
 
 def transcode(frames: Frames, *, path: Path, container: str, coding: Coding) -> Path:
