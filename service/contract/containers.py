@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from service.contract.byte_source import FirstBytes
 from service.contract.byte_source import SeekableBytes as SeekableBytes
 from service.contract.errors import UndecodableVideoError, UnsupportedVideoError, VideoTooLargeError
 from service.contract.headers import read_header
@@ -126,6 +127,8 @@ def open_video(source: VideoSource, *, limits: DecodeLimits) -> Iterator[OpenVid
         header = read_header(file)
         if header.is_picture:
             raise UnsupportedVideoError(_name_content(file) or "the file holds a picture; send a video")
+        if header.num_usable_bytes is not None:
+            file = FirstBytes(file, header.num_usable_bytes)
         with _open_container(file, limits) as container:
             yield _prepare(container, header, limits)
 

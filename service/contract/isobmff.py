@@ -8,7 +8,7 @@ from service.contract.pictures import Crop
 from service.contract.tracks import ContainerHeader, VideoTrack
 
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
-_FRAGMENTED = b"mvex"
+_FRAGMENTED, _FRAGMENT, _INDEX_OF_FRAGMENTS = b"mvex", b"moof", b"mfra"
 _MAX_BOXES = 4096
 _MAX_MOOV_BYTES = 16 * 1024 * 1024
 # Fields of a sample description, and of a visual sample entry, before the boxes inside.
@@ -35,11 +35,15 @@ def read(source: ByteSource) -> ContainerHeader | None:
                 return ContainerHeader(video_tracks=tracks)
         if not size:
             break
+        if offset + size > source.num_bytes and kind == _FRAGMENT:
+            # FFmpeg gives up the whole file for a list of packets that is not whole.
+            return ContainerHeader(is_cut_off=True, video_tracks=tracks, num_usable_bytes=offset)
         offset += size
         if offset + 8 > source.num_bytes:
+            is_cut_off = offset != source.num_bytes and kind != _INDEX_OF_FRAGMENTS
             # Pictures, HEIC and AVIF, are items of a list; a film has tracks, and perhaps such a list too.
-            is_picture = b"meta" in kinds and b"moov" not in kinds
-            return ContainerHeader(offset != source.num_bytes, video_tracks=tracks, is_picture=is_picture)
+            is_picture = not is_cut_off and b"meta" in kinds and b"moov" not in kinds
+            return ContainerHeader(is_cut_off, video_tracks=tracks, is_picture=is_picture)
     return ContainerHeader(video_tracks=tracks)
 
 

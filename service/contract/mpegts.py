@@ -35,19 +35,20 @@ def _read_pids(source: ByteSource, stride: int, offset: int) -> frozenset[int]:
     packets = np.frombuffer(tail, np.uint8)[: len(tail) // stride * stride].reshape(-1, stride)
     packets = packets[:, offset : offset + _PACKET_BYTES]
     starts = packets[(packets[:, 0] == _SYNC) & (packets[:, 1] & 0x40 > 0)]
-    maps = [found for packet in starts if (found := _read_program_map(packet.tobytes()))]
-    return maps[-1] if maps else frozenset()
+    # A broadcast carries several programs; of each, the last map counts.
+    maps = dict(filter(None, (_read_program_map(packet.tobytes()) for packet in starts)))
+    return frozenset().union(*maps.values())
 
 
-def _read_program_map(packet: bytes) -> frozenset[int]:
-    """Read the identifiers of the video streams from a packet in which a section starts; none where it is no map."""
+def _read_program_map(packet: bytes) -> tuple[int, frozenset[int]] | None:
+    """Read a program's number and its video streams from a packet in which a section starts; None if it is no map."""
     has_adaptation, has_payload = packet[3] & 0x20, packet[3] & 0x10
     at = 5 + packet[4] if has_adaptation else 4
     if not has_payload or at >= len(packet):
-        return frozenset()
+        return None
     section = packet[at + 1 + packet[at] :]
     if len(section) < _FIXED_FIELDS or section[0] != _PROGRAM_MAP:
-        return frozenset()
+        return None
     end = min(3 + ((section[1] & 0x0F) << 8 | section[2]) - _CHECKSUM, len(section) - 4)
     at = _FIXED_FIELDS + ((section[10] & 0x0F) << 8 | section[11])
     pids = set()
@@ -55,4 +56,4 @@ def _read_program_map(packet: bytes) -> frozenset[int]:
         if section[at] in _VIDEO_TYPES:
             pids.add((section[at + 1] & 0x1F) << 8 | section[at + 2])
         at += 5 + ((section[at + 3] & 0x0F) << 8 | section[at + 4])
-    return frozenset(pids)
+    return section[3] << 8 | section[4], frozenset(pids)

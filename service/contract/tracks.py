@@ -22,6 +22,7 @@ class ContainerHeader:
         duration_seconds: how long the longest track lasts.
         video_tracks: the video tracks in their order, where tracks are listed.
         is_picture: whether the file holds a picture and no track.
+        num_usable_bytes: how many bytes from the start on can be read, where what follows would spoil them.
         last_video_pids: packet identifiers of the video streams that a transport stream ends with.
     """
 
@@ -29,4 +30,5 @@ class ContainerHeader:
     duration_seconds: float | None = None
     video_tracks: tuple[VideoTrack, ...] = ()
     is_picture: bool = False
+    num_usable_bytes: int | None = None
     last_video_pids: frozenset[int] = frozenset()

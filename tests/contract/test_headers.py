@@ -91,6 +91,25 @@ def test_mp4_tells_crop_and_encryption(content: bytes, track: VideoTrack) -> Non
     assert read(content.replace(b"vide", b"soun")).video_tracks == ()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        box(b"ftyp", b"isom") + struct.pack(">I4s", 7, b"free"),
+        box(b"ftyp", b"isom") + struct.pack(">I4s", 0, b"mdat"),
+        mp4(b""),
+        mp4(visual(b"avc1")).replace(b"trak", b"free"),
+    ],
+)
+def test_mp4_without_a_sound_list_of_tracks_tells_of_none(content: bytes) -> None:
+    assert all(track == VideoTrack() for track in read(content).video_tracks)
+
+
+def test_a_box_may_have_a_long_size() -> None:
+    long = struct.pack(">I4sQ", 1, b"mdat", 16 + 100) + bytes(100)
+    content = mp4(visual(b"encv"))
+    assert read(content[:12] + long + content[12:]).video_tracks == (VideoTrack(is_encrypted=True),)
+
+
 def test_an_aperture_over_zero_is_nonsense() -> None:
     assert read(mp4(visual(b"avc1", box(b"clap", struct.pack(">8i", 64, 0, 48, 1, 0, 1, 0, 1))))) == NOTHING
 
@@ -126,6 +145,28 @@ def test_a_transport_stream_tells_its_last_video_streams(tmp_path: Path, stride:
     packets = (plain[at : at + 188] for at in range(0, len(plain), 188))
     content = b"".join(before + packet + after for packet in packets)
     assert read(content).last_video_pids == {256, 257}
+
+
+def program_map(program: int, *pids: int) -> bytes:
+    streams = b"".join(struct.pack(">BHH", 0x1B, 0xE000 | pid, 0xF000) for pid in pids)
+    length = 9 + len(streams) + 4
+    section = struct.pack(">BHHBBBHH", 2, 0xB000 | length, program, 0xC1, 0, 0, 0xE100, 0xF000) + streams + bytes(4)
+    return (b"\x47\x50\x00\x10\x00" + section).ljust(188, b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("maps", "expected"),
+    [
+        ([(1, 256), (1, 256)], {256}),
+        ([(1, 256), (1, 512)], {512}),
+        ([(1, 256), (2, 512)], {256, 512}),
+        ([(1, 256), (2, 512), (1, 257), (2, 512, 513)], {257, 512, 513}),
+        ([(1,), (1,)], set()),
+    ],
+)
+def test_of_each_program_the_last_map_counts(maps: list[tuple[int, ...]], expected: set[int]) -> None:
+    content = b"".join(program_map(*each) for each in maps) + b"\x47".ljust(188, b"\xff") * 2
+    assert read(content).last_video_pids == expected
 
 
 @pytest.mark.parametrize(("name", "codec"), [("clip.ogv", "libvpx"), ("clip.gif", "gif")])

@@ -35,7 +35,9 @@ def test_what_follows_the_picture_does_not_count() -> None:
     assert not OrientationMessages(is_hevc=False, num_length_bytes=4).are_in(packet)
 
 
-@pytest.mark.parametrize("packet", [b"", b"\0", b"\0\0\0\0", b"\0\0\0\xff\x06", b"\xff" * 9, b"\0\0\0\1", b"\0\0\1"])
+@pytest.mark.parametrize(
+    "packet", [b"", b"\0", b"\0\0\0\0", b"\0\0\0\xff\x06", b"\xff" * 9, b"\0\0\0\1", b"\0\0\1", bytes(9)]
+)
 @pytest.mark.parametrize("num_length_bytes", [0, 4])
 @pytest.mark.parametrize("is_hevc", [False, True])
 def test_damaged_packets_hold_no_message(packet: bytes, num_length_bytes: int, is_hevc: bool) -> None:
