@@ -3,11 +3,14 @@
 import asyncio
 import hashlib
 import json
+import os
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from tempfile import TemporaryFile
+from typing import IO, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,8 +21,9 @@ from service.api.schemas import Answer, render_answer, render_json
 from service.app import Parts, build_app, load_parts
 from service.bench.plan import BenchError, BenchPlan, parse_numbers
 from service.capacity.command import capacity
-from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError
+from service.contract.errors import BundleError, DuoActError, MalformedRequestError, NotFoundError, VideoTooLargeError
 from service.contract.labels import Label, LabelLimits, parse_labels, read_label_file
+from service.contract.texts import decode_text
 from service.contract.views import DEFAULT_VIEWS, ViewPlan
 from service.decoding.sandbox import forbid_dumps
 from service.http.requests import is_loopback
@@ -34,6 +38,7 @@ _EXIT_REFUSED = 1
 _EXIT_UNUSABLE = 2
 _UNUSABLE = (BenchError, BundleError, SettingsError, MalformedRequestError, NotFoundError)
 _BAR_CHARACTERS = 24
+_CHUNK_BYTES = 1024 * 1024
 
 BundleOption = Annotated[Path | None, typer.Option(help="Folder of the bundle. [default: model_repository/demo]")]
 
@@ -73,7 +78,7 @@ def serve(
 
 @app.command()
 def recognize(  # noqa: PLR0913 - one argument an option
-    video: Annotated[Path, typer.Argument(help="The video file.")],
+    video: Annotated[Path, typer.Argument(help="The video file, or a pipe such as /dev/stdin.")],
     *,
     labels: Annotated[str | None, typer.Option(help="Labels, separated by commas.")] = None,
     labels_file: Annotated[Path | None, typer.Option(help="One label a line, a JSON list, or a CSV id,en,zh.")] = None,
@@ -88,7 +93,7 @@ def recognize(  # noqa: PLR0913 - one argument an option
     try:
         settings = Settings.load(bundle=bundle, workers=1)
         configure_logging("error")
-        with _open_video(video) as stored:
+        with _open_video(video, limit_bytes=settings.max_upload_bytes) as stored:
             parts = load_parts(settings)
             question = Question(
                 labels=_choose_labels(parts, labels=labels, labels_file=labels_file, label_set=label_set),
@@ -175,14 +180,35 @@ async def _answer(parts: Parts, *, video: StoredVideo, question: Question) -> An
 
 
 @contextmanager
-def _open_video(path: Path) -> Iterator[StoredVideo]:
-    try:
-        file = path.open("rb")
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
-    with file:
+def _open_video(path: Path, *, limit_bytes: int) -> Iterator[StoredVideo]:
+    """Open and digest a video; what comes through a pipe, which cannot be read again, is kept in a file meanwhile.
+
+    Raises:
+        NotFoundError: the file cannot be read.
+        VideoTooLargeError: the pipe gives more than ``limit_bytes``.
+    """
+    with ExitStack() as stack:
+        try:
+            file: IO[bytes] = stack.enter_context(path.open("rb"))
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                copy = stack.enter_context(TemporaryFile(prefix="duoact-"))
+                _copy_pipe(file, copy, limit_bytes=limit_bytes)
+                file = copy
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except OSError as error:
+            raise NotFoundError(f"video {str(path)!r} cannot be read: {error.strerror}") from error
         yield StoredVideo(file.fileno(), digest)
+
+
+def _copy_pipe(pipe: IO[bytes], copy: IO[bytes], *, limit_bytes: int) -> None:
+    while chunk := pipe.read(_CHUNK_BYTES):
+        copy.write(chunk)
+        if copy.tell() > limit_bytes:
+            raise VideoTooLargeError(
+                f"the pipe gives more than {limit_bytes} bytes, the most that are accepted; send a smaller video"
+            )
+    copy.flush()
 
 
 def _choose_labels(
@@ -206,8 +232,8 @@ def _read_labels(path: Path, *, limits: LabelLimits) -> tuple[Label, ...]:
     try:
         if path.suffix == ".csv":
             return read_label_file(path)
-        text = path.read_text(encoding="utf-8-sig")
-        values = json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        text = decode_text(path.read_bytes(), name=path.name)
+        values = json.loads(text) if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
     except OSError as error:
         raise NotFoundError(f"label file {str(path)!r} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -234,9 +260,9 @@ def _show(answer: Answer) -> None:
     console.print(table)
     video, milliseconds = answer.video, answer.timings_ms["total"]
     scored = "closed vocabulary" if answer.fusion is None else f"lambda {answer.fusion.fusion_lambda:g}"
+    codec = f"{video.codec}, {video.tone_mapped_from.upper()} tone-mapped" if video.tone_mapped_from else video.codec
     console.print(
-        f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {video.codec}; "
-        f"{scored}; {milliseconds:.0f} ms",
+        f"{video.duration_seconds:.1f} s, {video.width} x {video.height}, {codec}; {scored}; {milliseconds:.0f} ms",
         style="dim",
         highlight=False,
     )

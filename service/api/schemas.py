@@ -72,7 +72,11 @@ class PredictionOut(Schema):
 
 
 class VideoOut(Schema):
-    """What the video turned out to be, upright and with square pixels."""
+    """What the video turned out to be, upright and with square pixels.
+
+    ``tone_mapped_from`` is the transfer function of a video of high dynamic range, which was brought down to the
+    standard range that models know; null for any other.
+    """
 
     video_id: str
     duration_seconds: float
@@ -82,6 +86,7 @@ class VideoOut(Schema):
     codec: str
     frame_rate: float
     rotation_degrees: int
+    tone_mapped_from: Literal["pq", "hlg"] | None = None
 
 
 class FrameOut(Schema):
@@ -194,6 +199,7 @@ def render_answer(recognition: Recognition, *, bundle: Bundle, request_id: str, 
             codec=info.codec,
             frame_rate=info.frame_rate,
             rotation_degrees=info.rotation_degrees,
+            tone_mapped_from=info.tone_mapped_from,
         ),
         frames=tuple(FrameOut.of(frame) for frame in recognition.frames),
         cache=CacheOut(
@@ -201,7 +207,7 @@ def render_answer(recognition: Recognition, *, bundle: Bundle, request_id: str, 
             labels=LabelCacheOut(hits=cache.label_hits, misses=cache.label_misses),
         ),
         timings_ms=render_timings(stopwatch),
-        warnings=recognition.warnings,
+        warnings=(*recognition.warnings, *info.warnings),
         degraded=recognition.degraded is not None,
     )
 

@@ -4,11 +4,12 @@ Every option that keeps a hostile file harmless is set here. Packets are read in
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
@@ -16,22 +17,13 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from service.contract.byte_source import FirstBytes
+from service.contract.byte_source import SeekableBytes as SeekableBytes
 from service.contract.errors import UndecodableVideoError, UnsupportedVideoError, VideoTooLargeError
-
-
-@runtime_checkable
-class SeekableBytes(Protocol):
-    """An open binary file, whatever it is made of."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to an offset."""
-
-    def tell(self) -> int:
-        """Answer the offset."""
-
+from service.contract.headers import read_header
+from service.contract.pictures import Crop
+from service.contract.signatures import SIGNATURE_BYTES, name_content
+from service.contract.tracks import ContainerHeader, VideoTrack
 
 VideoSource = Path | SeekableBytes | bytes
 if TYPE_CHECKING:
@@ -40,7 +32,7 @@ else:  # generic in PyAV's stubs alone
     VideoPacket = Packet
 
 # FFmpeg's demuxer names. Playlists, descriptions and scripts (hls, concat, sdp, dash) open other files or sockets.
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,gif,ogg"
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,gif,ogg,asf"
 # FFmpeg's decoder names; libdav1d is the one for AV1.
 CODECS = (
     "h264",
@@ -61,6 +53,8 @@ CODECS = (
 )
 ACCEPTED_CODECS = tuple(name for name in CODECS if name != "libdav1d")
 IO_BUFFER_BYTES = 256 * 1024
+# A track of so few pictures beside one that moves is a still: the photo of a motion photo, a drone's preview.
+MAX_STILLS = 2
 # FFmpeg's automatic choice lets the default flag outweigh five million pixels.
 DEFAULT_FLAG_PIXELS = 5_000_000
 
@@ -82,10 +76,29 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """An open container and its chosen video stream, ready to be demuxed and decoded."""
+    """An open container and its chosen video stream, ready to be demuxed and decoded.
+
+    ``header`` and ``track`` are what the container's own bytes say of it and of the stream.
+    """
 
     container: InputContainer
     stream: VideoStream
+    header: ContainerHeader
+    track: VideoTrack
+
+    @property
+    def crop(self) -> Crop:
+        """The edges of the stored pictures that are not shown."""
+        is_sound = self.track.crop.fits(width=self.stream.width, height=self.stream.height)
+        return self.track.crop if is_sound else Crop()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What had to be assumed of the container."""
+        if self.crop == self.track.crop:
+            return ()
+        size = f"{self.stream.width}x{self.stream.height}"
+        return (f"the container's crop does not fit its {size} pictures ({self.track.crop}); they are shown whole",)
 
     def read_packets(self) -> Iterator[VideoPacket]:
         """Demux the stream's packets from where the container stands.
@@ -107,18 +120,33 @@ def open_video(source: VideoSource, *, limits: DecodeLimits) -> Iterator[OpenVid
 
     Raises:
         UnsupportedVideoError: the bytes are no accepted container, or the stream has no accepted codec.
-        UndecodableVideoError: the container holds no video stream.
+        UndecodableVideoError: the container holds no video stream, or an encrypted one.
         VideoTooLargeError: the picture has more pixels than allowed.
     """
-    with _open_bytes(source) as file, _open_container(file, limits) as container:
-        stream = _choose_stream(container)
-        _check_stream(stream, limits)
-        for other in container.streams:
-            other.discard = Discard.default if other is stream else Discard.all
-        stream.codec_context.thread_count = 1
-        # The options given at opening guard only the probe; these guard the decoding.
-        stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-        yield OpenVideo(container=container, stream=stream)
+    with _open_bytes(source) as file:
+        header = read_header(file)
+        if header.is_picture:
+            raise UnsupportedVideoError(_name_content(file) or "the file holds a picture; send a video")
+        if header.num_usable_bytes is not None:
+            file = FirstBytes(file, header.num_usable_bytes)
+        with _open_container(file, limits) as container:
+            yield _prepare(container, header, limits)
+
+
+def _prepare(container: InputContainer, header: ContainerHeader, limits: DecodeLimits) -> OpenVideo:
+    """Choose the stream, and set what guards its decoding."""
+    streams = _list_streams(container)
+    stream = _choose_stream(container, streams)
+    # FFmpeg makes a stream of each track, in their order.
+    tracks = dict(zip([each.index for each in streams], header.video_tracks, strict=False))
+    track = tracks.get(stream.index, VideoTrack())
+    _check_stream(stream, track, limits)
+    for other in container.streams:
+        other.discard = Discard.default if other is stream else Discard.all
+    stream.codec_context.thread_count = 1
+    # The options given at opening guard only the probe; these guard the decoding.
+    stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+    return OpenVideo(container, stream, header, track)
 
 
 class _Nameless:
@@ -144,6 +172,7 @@ def _open_bytes(source: VideoSource) -> Iterator[SeekableBytes]:
 
 @contextmanager
 def _open_container(file: SeekableBytes, limits: DecodeLimits) -> Iterator[InputContainer]:
+    file.seek(0)
     if not file.read(1):
         raise UnsupportedVideoError("the file is empty; send a video")
     file.seek(0)
@@ -166,14 +195,25 @@ def _open_container(file: SeekableBytes, limits: DecodeLimits) -> Iterator[Input
         ) from error
     except av.FFmpegError as error:
         raise UnsupportedVideoError(
-            f"the bytes are not a readable video ({_reason(error)}); accepted containers: {FORMATS.replace(',', ', ')}"
+            _name_content(file)
+            or f"the bytes are not a readable video ({_reason(error)}); accepted containers: "
+            f"{FORMATS.replace(',', ', ')}"
         ) from error
     with container:
         yield container
 
 
-def _choose_stream(container: InputContainer) -> VideoStream:
-    """Choose as FFmpeg does: the most pixels, the default flag counting as many; never a cover picture."""
+def _name_content(file: SeekableBytes) -> str | None:
+    file.seek(0)
+    return name_content(file.read(SIGNATURE_BYTES))
+
+
+def _list_streams(container: InputContainer) -> list[VideoStream]:
+    """List the video streams but cover pictures.
+
+    Raises:
+        UndecodableVideoError: there is none.
+    """
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
@@ -181,7 +221,28 @@ def _choose_stream(container: InputContainer) -> VideoStream:
         raise UndecodableVideoError(
             f"the file has no video stream (its streams: {', '.join(kinds) or 'none'}); send a video"
         )
-    return max(streams, key=_score)
+    return streams
+
+
+def _choose_stream(container: InputContainer, streams: list[VideoStream]) -> VideoStream:
+    """Choose as FFmpeg does, the most pixels, the default flag counting as many; but what moves before stills."""
+    if len(streams) == 1:
+        return streams[0]
+    stills = _find_stills(container, streams)
+    return max(streams, key=lambda stream: (stream.index not in stills, _score(stream)))
+
+
+def _find_stills(container: InputContainer, streams: list[VideoStream]) -> set[int]:
+    """Find the streams that hold a still or two, by the packets where the container does not count frames."""
+    counts = Counter({stream.index: stream.frames for stream in streams})
+    if "matroska" in container.format.name:
+        with suppress(av.FFmpegError):
+            for packet in container.demux(streams):
+                counts[packet.stream_index] += bool(packet.size)
+                if min(counts.values()) > MAX_STILLS:
+                    break
+            container.seek(0)
+    return {index for index, count in counts.items() if 0 < count <= MAX_STILLS}
 
 
 def _score(stream: VideoStream) -> int:
@@ -189,10 +250,15 @@ def _score(stream: VideoStream) -> int:
     return _num_pixels(stream) + DEFAULT_FLAG_PIXELS * is_default
 
 
-def _check_stream(stream: VideoStream, limits: DecodeLimits) -> None:
+def _check_stream(stream: VideoStream, track: VideoTrack, limits: DecodeLimits) -> None:
     codec = codec_name(stream)
     if stream.codec_context is None or stream.codec_context.codec.name not in CODECS:
         raise UnsupportedVideoError(f"the video codec is {codec}; accepted codecs: {', '.join(ACCEPTED_CODECS)}")
+    if track.is_encrypted:
+        raise UndecodableVideoError(
+            f"the {codec} stream is encrypted (DRM), so that its pictures cannot be decoded; send a video without "
+            "protection"
+        )
     if _num_pixels(stream) > limits.max_pixels:
         raise VideoTooLargeError(
             f"the picture has {stream.width}x{stream.height} = {_num_pixels(stream)} pixels; "

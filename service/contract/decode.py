@@ -7,26 +7,39 @@ in memory at a time. What may be opened is settled in ``containers``, what a pic
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from jaxtyping import Float64, Int, Int64, UInt8
 
+from service.contract.colours import describe_fallback, is_convertible
 from service.contract.containers import DecodeLimits, OpenVideo, VideoPacket, VideoSource, codec_name, open_video
 from service.contract.errors import UndecodableVideoError, VideoTooLargeError
 from service.contract.packets import NO_TIME, PacketIndex, packet_identity, read_packet_index
-from service.contract.pictures import read_orientation, read_picture
+from service.contract.pictures import (
+    UPRIGHT,
+    Geometry,
+    displayed_size,
+    read_orientation,
+    read_picture,
+    read_transfer,
+)
+from service.contract.tone_mapping import Transfer
 
 __all__ = ["DecodeLimits", "DecodedFrames", "VideoInfo", "VideoSource", "decode_frames"]
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Select = Callable[[int], Int[np.ndarray, " N"]]
 Transform = Callable[[Picture], UInt8[np.ndarray, "..."]]
+# When each frame is shown, and how long all of them last, in seconds.
+Clock = tuple[Float64[np.ndarray, " frames"], float]
+# To be raised when the same file gives other pixels or frames; what is stored of decoded frames is stored under it.
+DECODE_RULE = 2
 DEFAULT_FRAME_RATE = Fraction(25)
+WITHOUT_SHOWN_TIMES = ("avi", "asf")
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,8 @@ class VideoInfo:
     """What a video turned out to be; width and height are those of the upright picture with square pixels.
 
     ``frame_rate`` is the mean over the video, ``rotation_degrees`` the clockwise turn that the player applies.
+    ``tone_mapped_from`` is the transfer function of a video of high dynamic range, None for one of standard range.
+    ``warnings`` say what had to be assumed of a whole video.
     """
 
     duration_seconds: float
@@ -43,6 +58,8 @@ class VideoInfo:
     codec: str
     frame_rate: float
     rotation_degrees: int
+    tone_mapped_from: Transfer | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,13 +90,36 @@ def decode_frames(
     try:
         with open_video(source, limits=limits) as video:
             index = read_packet_index(video, limits=limits)
-            if index.is_exact and (found := _decode_around(video, index, select, _Gathering(video, transform, limits))):
-                return found
+            if index.is_exact:
+                gathering = _Gathering(video, transform, limits, has_turns=len(index.turns) > 0)
+                if found := _decode_around(video, index, select, gathering):
+                    return found
         return _decode_everything(source, index, select=select, transform=transform, limits=limits)
     except (MemoryError, av.FFmpegError) as error:
         raise UndecodableVideoError(
             f"decoding ends with {type(error).__name__} ({error}); send an undamaged or a smaller video"
         ) from error
+
+
+@dataclass
+class _Layout:
+    """The geometry of the frames that come out of the decoder, one after the other.
+
+    A display matrix holds for the frames after it until another one comes (ITU-T H.264, D.2.27: persistence) or the
+    size changes, with which a new coded video begins.
+    """
+
+    geometry: Geometry
+    size: tuple[int, int] | None = None
+
+    def follow(self, frame: VideoFrame) -> None:
+        """Take note of a frame's size and display matrix."""
+        size = (frame.width, frame.height)
+        orientation = read_orientation(frame)
+        if orientation is None:
+            orientation = self.geometry.orientation if self.size in (None, size) else UPRIGHT
+        self.size = size
+        self.geometry = replace(self.geometry, orientation=orientation)
 
 
 @dataclass
@@ -89,30 +129,50 @@ class _Gathering:
     video: OpenVideo
     transform: Transform
     limits: DecodeLimits
+    has_turns: bool
     pictures: dict[int, UInt8[np.ndarray, "..."]] = field(default_factory=dict)
+    layout: _Layout = field(init=False)
     size: tuple[int, int] = (0, 0)
     rotation_degrees: int = 0
+    tone_mapped_from: Transfer | None = None
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layout = _Layout(Geometry(self.video.stream.sample_aspect_ratio, self.video.crop))
+
+    def follow(self, frame: VideoFrame, *, is_wanted: bool) -> None:
+        """Take note of how a frame is laid out, if it is wanted or may say so for those after it.
+
+        A frame whose side data was looked at stays in memory for long: PyAV makes a cycle of both.
+        """
+        if is_wanted or (self.has_turns and frame.key_frame):
+            self.layout.follow(frame)
 
     def add(self, index: int, frame: VideoFrame) -> None:
         """Convert and transform one frame; the first one tells the video's size."""
-        ratio = self.video.stream.sample_aspect_ratio
-        picture = read_picture(frame, sample_aspect_ratio=ratio, max_pixels=self.limits.max_pixels)
+        geometry = self.layout.geometry
+        picture = read_picture(frame, geometry=geometry, max_pixels=self.limits.max_pixels)
         if not self.pictures:
-            self.size = (picture.shape[1], picture.shape[0])
-            self.rotation_degrees = read_orientation(frame).rotation_degrees
+            self.size = displayed_size(frame, geometry)
+            self.rotation_degrees = geometry.orientation.rotation_degrees
+        self.tone_mapped_from = self.tone_mapped_from or read_transfer(frame)
+        if not is_convertible(frame):
+            self.warnings[describe_fallback(frame)] = None
         self.pictures[index] = self.transform(picture)
 
-    def finish(self, indices: Int[np.ndarray, " N"], times: list[int | None], degraded: str | None) -> DecodedFrames:
-        """Put the pictures in the order asked for; ``times`` holds the time stamp of every frame of the video."""
-        seconds, duration_seconds = _read_clock(times, self.video.stream)
+    def finish(self, indices: Int[np.ndarray, " N"], clock: Clock, degraded: str | None) -> DecodedFrames:
+        """Put the pictures in the order asked for; the clock has the time of every frame of the video."""
+        seconds, duration_seconds = clock
         info = VideoInfo(
             duration_seconds=duration_seconds,
-            num_frames=len(times),
+            num_frames=len(seconds),
             width=self.size[0],
             height=self.size[1],
             codec=codec_name(self.video.stream),
-            frame_rate=len(times) / duration_seconds,
+            frame_rate=len(seconds) / duration_seconds,
             rotation_degrees=self.rotation_degrees,
+            tone_mapped_from=self.tone_mapped_from,
+            warnings=(*self.video.warnings, *self.warnings),
         )
         frames = np.stack([self.pictures[index] for index in indices.tolist()])
         return DecodedFrames(frames, indices.astype(np.int64), seconds[indices], info, degraded)
@@ -134,12 +194,15 @@ def _decode_around(video: OpenVideo, index: PacketIndex, select: Select, gatheri
             if frame.is_corrupt or frame.interlaced_frame or frame.pts is None or frame.pts <= latest:
                 return None
             latest = frame.pts
+            gathering.follow(frame, is_wanted=frame.pts in frame_of_time)
             if frame.pts in frame_of_time:
                 gathering.add(frame_of_time.pop(frame.pts), frame)
     except av.FFmpegError:
         return None
-    times = index.times[presentation].tolist()
-    return None if frame_of_time else gathering.finish(indices, times, index.problem)
+    if frame_of_time:
+        return None
+    clock = _read_clock(index.times[presentation].tolist(), index.decode_times, video)
+    return gathering.finish(indices, clock, index.problem)
 
 
 def _decode_runs(
@@ -181,11 +244,12 @@ def _decode_everything(
     for _ in range(2):
         indices = select(num_frames) if num_frames else np.zeros(0, np.int64)
         with open_video(source, limits=limits) as video:
-            gathering = _Gathering(video, transform, limits)
+            gathering = _Gathering(video, transform, limits, has_turns=len(index.turns) > 0)
             faults = _Faults(index.problem)
             times = _decode_all(video, gathering, wanted=set(indices.tolist()), faults=faults)
             if times and len(times) == num_frames:
-                return gathering.finish(indices, times, faults.describe())
+                clock = _read_clock(times, index.decode_times, video)
+                return gathering.finish(indices, clock, faults.describe())
         if not times:
             break
         num_frames = len(times)
@@ -218,6 +282,7 @@ def _decode_all(video: OpenVideo, gathering: _Gathering, *, wanted: set[int], fa
         if frame.is_corrupt:
             faults.num_frames += 1
             continue
+        gathering.follow(frame, is_wanted=len(times) in wanted)
         if len(times) in wanted:
             gathering.add(len(times), frame)
         times.append(frame.pts)
@@ -255,18 +320,27 @@ def _check_cost(num_frames: int, limits: DecodeLimits) -> None:
         )
 
 
-def _read_clock(times: list[int | None], stream: VideoStream) -> tuple[Float64[np.ndarray, " N"], float]:
+def _read_clock(times: list[int | None], decode_times: Int64[np.ndarray, " packets"], video: OpenVideo) -> Clock:
     """Turn time stamps into seconds after the first frame, and the duration, the last frame included.
 
-    Where time stamps are missing or do not rise, frames are spaced by the stream's rate.
+    Where time stamps of presentation are missing or do not rise, those of decoding count if each packet is one frame:
+    in order, frames are shown as they are decoded. AVI and ASF have no others; what FFmpeg gives is a guess.
+    Failing both, frames are spaced by the stream's rate.
     """
+    stream = video.stream
     rate = stream.average_rate
     interval_seconds = float(1 / (rate if rate and rate > 0 else DEFAULT_FRAME_RATE))
-    stamps = np.array([-1 if time is None else time for time in times], dtype=np.int64)
-    intervals = np.diff(stamps)
-    if None in times or (intervals <= 0).any() or stream.time_base is None:
+    shown = np.array([NO_TIME if time is None else time for time in times], dtype=np.int64)
+    known = (decode_times, shown) if video.container.format.name in WITHOUT_SHOWN_TIMES else (shown, decode_times)
+    stamps = next((each for each in known if len(each) == len(times) and _rises(each)), None)
+    if stamps is None or stream.time_base is None:
         return np.arange(len(times)) * interval_seconds, len(times) * interval_seconds
     seconds = (stamps - stamps[0]) * float(stream.time_base)
     if len(times) > 1:
-        interval_seconds = float(np.median(intervals) * stream.time_base)
+        interval_seconds = float(np.median(np.diff(stamps)) * stream.time_base)
     return seconds, float(seconds[-1]) + interval_seconds
+
+
+def _rises(stamps: Int64[np.ndarray, " N"]) -> bool:
+    """Whether time stamps are known and each is later than the one before."""
+    return bool(stamps[0] != NO_TIME and (stamps[1:] > stamps[:-1]).all())

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from service.contract.errors import LabelError, MalformedRequestError
+from service.contract.texts import TextEncodingError, decode_text
 from service.contract.wording import shorten
 
 Language = Literal["en", "zh"]
@@ -191,14 +193,14 @@ class LabelTable:
 def read_label_table(path: Path) -> LabelTable:
     """Read a label CSV with the header ``id,en,zh`` or ``id,en,zh,original``; ids count from 0.
 
-    An empty cell is an absent language; a label without an original name is called by its own text.
+    An empty cell is an absent language; a label without an original name is called by its own text. Blanks around cells
+    and empty lines at the end do not count.
 
     Raises:
-        LabelError: another header, an id out of order, a row of another length, or a bad or repeated label or
-            original name; the message names file and line.
+        LabelError: another encoding than UTF-8, another header, an id out of order, a row of another length, or a bad
+            or repeated label or original name; the message names file and line.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+    header, *rows = _read_rows(path) or [[]]
     if header not in (_COLUMNS[:3], _COLUMNS):
         raise LabelError(
             f"{path.name} must start with the header 'id,en,zh' or 'id,en,zh,original', not {','.join(header)!r}"
@@ -222,6 +224,17 @@ def read_label_table(path: Path) -> LabelTable:
 def read_label_file(path: Path) -> tuple[Label, ...]:
     """Read the labels of a label CSV alone; see ``read_label_table``."""
     return read_label_table(path).labels
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    try:
+        text = decode_text(path.read_bytes(), name=path.name)
+    except TextEncodingError as error:
+        raise LabelError(str(error)) from error
+    rows = [[cell.strip() for cell in row] for row in csv.reader(StringIO(text, newline=""))]
+    while rows and not any(rows[-1]):
+        rows.pop()
+    return rows
 
 
 def _check_row(row: Sequence[str], *, header: Sequence[str], index: int, earlier: Sequence[Label], place: str) -> None:

@@ -4,7 +4,6 @@ One pass over the container collects time stamps and flags. From them follow the
 presentation and the packets that must be decoded for a given frame. Decoding itself lives in ``decode``.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,12 +12,12 @@ import numpy as np
 from av.video.stream import VideoStream
 from jaxtyping import Bool, Int, Int64
 
+from service.contract.completeness import find_missing_part
 from service.contract.containers import DecodeLimits, OpenVideo, VideoPacket, codec_name
 from service.contract.errors import UndecodableVideoError, VideoTooLargeError
+from service.contract.orientation_sei import OrientationMessages
 
 NO_TIME = int(np.iinfo(np.int64).min)
-# How much earlier than promised a stream may end and still count as whole.
-TOLERANCE_SECONDS = 1.0
 # Codecs of which every packet that is shown yields exactly one frame. The others hide or pack frames in ways that only
 # a decoder sees (MPEG-4 N-VOPs and packed B-frames, MPEG-2 field pictures, GIF frames that draw on the one before).
 COUNTABLE_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mjpeg", "prores"})
@@ -30,16 +29,20 @@ class PacketIndex:
 
     Attributes:
         times: presentation time stamps in units of the stream's time base; ``NO_TIME`` where missing.
+        decode_times: decoding time stamps in the same units.
         is_keyframe: decoding may start here.
         is_shown: the packet's frame is presented: neither cut off by an edit list nor hidden by the codec.
+        turns: positions of the keyframes whose bytes say how the frames from there on are turned.
         first_packet: identity of the first packet, by which a rewound stream is recognised.
         is_countable: every shown packet is known to yield one frame.
         problem: why the file is not whole, or None.
     """
 
     times: Int64[np.ndarray, " packets"]
+    decode_times: Int64[np.ndarray, " packets"]
     is_keyframe: Bool[np.ndarray, " packets"]
     is_shown: Bool[np.ndarray, " packets"]
+    turns: Int64[np.ndarray, " turns"]
     first_packet: tuple[int | None, int | None, int]
     is_countable: bool
     problem: str | None
@@ -71,9 +74,12 @@ class PacketIndex:
 
         A run starts at the last keyframe that is neither decoded nor presented after its target: a picture decoded
         after a keyframe but shown before it may lean on the group before. Keyframes at 0 and 10 and targets 3 and 12
-        give [0, 4) and [10, 13).
+        give [0, 4) and [10, 13). The last packet before a target that says how pictures are turned is decoded too.
         """
         keyframes = np.flatnonzero(self.is_keyframe)
+        if len(self.turns):
+            last_turns = self.turns[np.searchsorted(self.turns, positions, side="right") - 1]
+            positions = np.concatenate([positions, last_turns])
         runs: list[tuple[int, int]] = []
         for position in np.unique(positions).tolist():
             before = keyframes[: np.searchsorted(keyframes, position, side="right")]
@@ -91,7 +97,7 @@ def read_packet_index(video: OpenVideo, *, limits: DecodeLimits) -> PacketIndex:
         VideoTooLargeError: more packets or more seconds than allowed.
         UndecodableVideoError: the stream holds no packet.
     """
-    rows = _Rows()
+    rows = _Rows(OrientationMessages.of(video.stream))
     for packet in _read_packets(video, rows):
         rows.add(packet, codec_name(video.stream))
         if len(rows.times) > limits.max_frames:
@@ -103,14 +109,17 @@ def read_packet_index(video: OpenVideo, *, limits: DecodeLimits) -> PacketIndex:
             f"the video stream ({codec_name(video.stream)}) holds no frames; send a video with pictures"
         )
     times = np.array(rows.times, dtype=np.int64)
+    time_base = float(video.stream.time_base or 0)
     _check_duration(times, video.stream, limits)
     return PacketIndex(
         times=times,
+        decode_times=np.array(rows.decode_times, dtype=np.int64),
         is_keyframe=np.array(rows.is_keyframe),
         is_shown=np.array(rows.is_shown),
+        turns=np.array(rows.turns, dtype=np.int64),
         first_packet=rows.first_packet,
         is_countable=not rows.has_damage and _is_countable(times, video.stream),
-        problem=rows.problem or _missing_part(video, rows),
+        problem=rows.problem or find_missing_part(video, num_packets=len(times), end_seconds=rows.end * time_base),
     )
 
 
@@ -141,7 +150,10 @@ def shows_a_frame(packet: bytes | memoryview, *, codec: str) -> bool:
 class _Rows:
     """What the pass has gathered so far."""
 
+    orientation_messages: OrientationMessages | None
     times: list[int] = field(default_factory=list)
+    decode_times: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
     is_keyframe: list[bool] = field(default_factory=list)
     is_shown: list[bool] = field(default_factory=list)
     first_packet: tuple[int | None, int | None, int] = (None, None, 0)
@@ -153,7 +165,11 @@ class _Rows:
         """Append one packet."""
         if not self.times:
             self.first_packet = packet_identity(packet)
+        messages = self.orientation_messages
+        if messages is not None and packet.is_keyframe and messages.are_in(memoryview(packet)):
+            self.turns.append(len(self.times))
         self.times.append(NO_TIME if packet.pts is None else packet.pts)
+        self.decode_times.append(NO_TIME if packet.dts is None else packet.dts)
         self.end = max(self.end, (packet.pts or 0) + (packet.duration or 0))
         self.is_keyframe.append(packet.is_keyframe)
         self.is_shown.append(not packet.is_discard and shows_a_frame(memoryview(packet), codec=codec))
@@ -190,23 +206,3 @@ def _check_duration(times: Int64[np.ndarray, " packets"], stream: VideoStream, l
             f"the video lasts {seconds:.1f} seconds; at most {limits.max_duration_seconds:g} are accepted; "
             "send a shorter video"
         )
-
-
-def _missing_part(video: OpenVideo, rows: _Rows) -> str | None:
-    """Compare with what containers promise: MP4 every packet, AVI about as many, Matroska a duration."""
-    num_promised, num_tolerated = 0, 0
-    if "mp4" in video.container.format.name:
-        num_promised = len(video.stream.index_entries)
-    elif video.container.format.name == "avi":
-        # AVI counts the frames that it leaves out too.
-        num_promised = video.stream.frames
-        num_tolerated = round(TOLERANCE_SECONDS * (video.stream.average_rate or 0))
-    if len(rows.times) < num_promised - num_tolerated:
-        return f"the file is cut off: {len(rows.times)} of {num_promised} frames are present"
-    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", video.stream.metadata.get("DURATION", ""))
-    if tag:
-        promised_seconds = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
-        end_seconds = float(rows.end * (video.stream.time_base or 0))
-        if end_seconds + TOLERANCE_SECONDS < promised_seconds:
-            return f"the file is cut off: it ends at {end_seconds:.2f} of {promised_seconds:.2f} seconds"
-    return None

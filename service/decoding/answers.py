@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.contract.decode import VideoInfo
 from service.contract.errors import UndecodableVideoError, UnsupportedVideoError, VideoError, VideoTooLargeError
+from service.contract.tone_mapping import Transfer
 from service.contract.views import VideoViews
 from service.decoding.frames import Frame, FrameError, Kind
 from service.decoding.room import Arrays, Room
 
 _MAX_CHARACTERS = 2000
+_MAX_WARNINGS = 8
 _REFUSALS: dict[str, type[VideoError]] = {
     kind.__name__: kind for kind in (UnsupportedVideoError, UndecodableVideoError, VideoTooLargeError)
 }
@@ -48,6 +50,8 @@ class _Views(_Text):
     codec: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
     frame_rate: Quantity
     rotation_degrees: Annotated[int, Field(ge=0, le=270, multiple_of=90)]
+    tone_mapped_from: Transfer | None
+    warnings: Annotated[tuple[Sentence, ...], Field(max_length=_MAX_WARNINGS)]
     degraded: Sentence | None
 
 
@@ -66,7 +70,8 @@ _AnyText = TypeVar("_AnyText", bound=_Text)
 def pack_views(views: VideoViews, *, ticket: int, room: Room) -> bytes:
     """Write the answer whose arrays have been put into the room."""
     degraded = None if views.degraded is None else _shorten(views.degraded)
-    text = _Views(**vars(views.info), degraded=degraded)
+    warnings = tuple(_shorten(warning) for warning in views.info.warnings[:_MAX_WARNINGS])
+    text = _Views(**{**vars(views.info), "warnings": warnings}, degraded=degraded)
     return Frame(Kind.VIEWS, text.model_dump_json().encode(), ticket, room.num_bytes).pack()
 
 
@@ -120,7 +125,8 @@ def _check_views(text: _Views, arrays: Arrays) -> VideoViews:
         )
     if not np.isfinite(arrays.time_seconds).all() or arrays.time_seconds.min() < 0.0:
         raise FrameError("an answer holds times that are negative or not finite")
-    info = VideoInfo(**text.model_dump(exclude={"degraded"}))
+    told = text.model_dump(exclude={"degraded", "warnings"})
+    info = VideoInfo(**told, warnings=tuple(_show(warning) for warning in text.warnings))
     degraded = None if text.degraded is None else _show(text.degraded)
     return VideoViews(arrays.views, arrays.indices, arrays.time_seconds, info, degraded)
 

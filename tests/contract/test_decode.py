@@ -1,6 +1,6 @@
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,7 +79,11 @@ def test_the_video_is_described(tmp_path: Path) -> None:
     expected = VideoInfo(
         duration_seconds=0.2, num_frames=10, width=128, height=64, codec="av1", frame_rate=50.0, rotation_degrees=0
     )
-    assert asdict(decode(path, [0]).info) == pytest.approx(asdict(expected))
+    info = decode(path, [0]).info
+    assert (
+        replace(info, duration_seconds=round(info.duration_seconds, 6), frame_rate=round(info.frame_rate, 6))
+        == expected
+    )
 
 
 def test_frames_of_a_variable_rate_have_their_own_times(tmp_path: Path) -> None:
@@ -248,9 +252,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
         (b"", "the file is empty; send a video"),
         (b"x", "no container is recognised, or its header is damaged"),
         (b"just text " * 100, "no container is recognised, or its header is damaged"),
-        (b"<html></html>" * 10, "no container is recognised, or its header is damaged"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "they are another kind of file"),
-        (b"PK\x03\x04" + bytes(100), "no container is recognised"),
+        (b"<html></html>" * 10, "but an HTML page; send the video itself"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "but a PNG picture; send the video, not a picture"),
+        (b"PK\x03\x04" + bytes(100), "but a ZIP archive; unpack it and send the video inside"),
         (b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n", "the bytes are not a readable video"),
         (b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00", "not a readable video .*; accepted containers: mov, mp4"),
     ],

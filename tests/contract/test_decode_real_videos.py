@@ -9,7 +9,7 @@ import pytest
 
 from service.contract.decode import DecodedFrames, decode_frames
 from service.contract.errors import UndecodableVideoError, UnsupportedVideoError
-from service.contract.pictures import read_picture
+from service.contract.pictures import Geometry, Orientation, read_orientation, read_picture
 from tests.material import VIDEOS
 
 pytestmark = pytest.mark.material
@@ -44,8 +44,9 @@ def test_a_real_video_gives_the_frames_that_decoding_from_the_start_gives(row: d
         stream = container.streams.video[0]
         for index, frame in enumerate(container.decode(stream)):
             if index in wanted:
-                ratio = stream.sample_aspect_ratio
-                expected[index] = read_picture(frame, sample_aspect_ratio=ratio, max_pixels=10**8)
+                orientation = read_orientation(frame) or Orientation()
+                geometry = Geometry(stream.sample_aspect_ratio, orientation=orientation)
+                expected[index] = read_picture(frame, geometry=geometry, max_pixels=10**8)
     np.testing.assert_array_equal(decoded.frames, np.stack([expected[index] for index in wanted]))
 
 

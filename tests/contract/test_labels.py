@@ -26,6 +26,30 @@ LIMITS = LabelLimits(num_labels=3, num_characters=8)
 
 
 @pytest.mark.parametrize(
+    ("encoding", "name"), [("gbk", "GBK"), ("gb18030", "GBK"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16")]
+)
+def test_a_table_in_another_encoding_is_named_with_its_remedy(tmp_path: Path, encoding: str, name: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes("id,en,zh\n0,surf,冲浪\n".encode(encoding))
+    with pytest.raises(
+        LabelError, match=rf"labels.csv is not UTF-8 text but looks like {name}; save it as UTF-8"
+    ) as caught:
+        read_label_table(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_a_european_windows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("id,en,zh\n0,café,\n".encode("cp1252"))
+    with pytest.raises(LabelError, match=r"labels.csv is not UTF-8 text but looks like CP1252"):
+        read_label_table(tmp_path / "labels.csv")
+
+
+def test_blanks_and_empty_last_lines_of_a_table_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("\ufeffid, en, zh\r\n0, surf, 冲浪\r\n1 ,\tski ,\r\n,,\r\n\r\n".encode())
+    assert read_label_file(tmp_path / "labels.csv") == (Label("surf", "冲浪"), Label("ski"))
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [("surf", "surf"), (" a\t b\n ", "a b"), ("caf\u0065\u0301", "café"), ("\u3000冲\u00a0浪", "冲 浪")],
 )

@@ -5,13 +5,20 @@ from service.contract.packets import NO_TIME, PacketIndex, shows_a_frame
 
 
 def make_index(
-    times: list[int], *, keyframes: tuple[int, ...] = (0,), hidden: tuple[int, ...] = (), is_countable: bool = True
+    times: list[int],
+    *,
+    keyframes: tuple[int, ...] = (0,),
+    hidden: tuple[int, ...] = (),
+    turns: tuple[int, ...] = (),
+    is_countable: bool = True,
 ) -> PacketIndex:
     positions = np.arange(len(times))
     return PacketIndex(
         times=np.array(times, dtype=np.int64),
+        decode_times=positions,
         is_keyframe=np.isin(positions, keyframes),
         is_shown=~np.isin(positions, hidden),
+        turns=np.array(turns, dtype=np.int64),
         first_packet=(0, 0, 1),
         is_countable=is_countable,
         problem=None,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import structlog
@@ -72,6 +73,29 @@ def test_recognize_prints_the_answer_of_the_api(bundle: Path, video: Path) -> No
     assert (code, answer["bundle"]["name"], answer["request_id"]) == (0, "tiny", "local")
     assert answer["video"]["num_frames"] == 20
     assert len(answer["predictions"]) == 1
+
+
+def recognize_from(standard_input: int | IO[bytes], *arguments: object, content: bytes | None = None) -> str:
+    command = [sys.executable, "-m", "service", "recognize", "/dev/stdin", "--labels", "running", "--lambda", "1"]
+    words = [*command, *map(str, arguments)]
+    process = subprocess.Popen(words, stdin=standard_input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    out, _ = process.communicate(content, timeout=120)
+    return out.decode()
+
+
+def test_recognize_reads_a_pipe_and_a_redirected_file(bundle: Path, video: Path) -> None:
+    piped = recognize_from(subprocess.PIPE, "--bundle", bundle, "--json", content=video.read_bytes())
+    with video.open("rb") as file:
+        redirected = recognize_from(file, "--bundle", bundle, "--json")
+    for answer in map(json.loads, (piped, redirected)):
+        assert answer["video"]["num_frames"] == 20
+
+
+def test_recognize_refuses_an_endless_pipe(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUOACT_MAX_UPLOAD_BYTES", "100000")
+    with Path("/dev/zero").open("rb") as endless:
+        said = recognize_from(endless, "--bundle", bundle)
+    assert "the pipe gives more than 100000 bytes, the most that are accepted" in said
 
 
 def test_recognize_prints_a_table_and_warnings(bundle: Path, video: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +17,7 @@ from service.contract.labels import Label, read_label_file, read_label_table
 from service.contract.wording import list_some
 from training.data.class_order import check_class_order
 from training.errors import DataError
-from training.files.texts import read_json
+from training.files.texts import read_json, read_text
 
 LABELS_NAME = "labels.csv"
 ANNOTATIONS_NAME = "annotations.csv"
@@ -116,11 +117,11 @@ def read_description(directory: Path) -> dict[str, Any]:
 
 
 def _read_annotations(path: Path, *, num_labels: int) -> tuple[Annotation, ...]:
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}") from error
-    header = rows[0] if rows else []
+    # Not splitlines, which also breaks at characters that names may hold, such as U+0085 and U+2028.
+    rows = list(csv.reader(StringIO(read_text(path), newline="")))
+    while rows and not any(cell.strip() for cell in rows[-1]):
+        rows.pop()
+    header = [cell.strip() for cell in rows[0]] if rows else []
     if header != _HEADER:
         raise DataError(f"{path} must start with the header {','.join(_HEADER)!r}, not {','.join(header)!r}")
     if len(rows) == 1:
@@ -133,7 +134,7 @@ def _read_annotations(path: Path, *, num_labels: int) -> tuple[Annotation, ...]:
 def _parse_row(row: list[str], *, where: str, num_labels: int) -> Annotation:
     if len(row) != len(_HEADER):
         raise DataError(f"{where} has {len(row)} cells, {row}; expected video, label_id, split")
-    video, label_id, split = row
+    video, label_id, split = row[0], row[1].strip(), row[2].strip()
     parts = PurePosixPath(video)
     if not video or parts.is_absolute() or ".." in parts.parts:
         raise DataError(f"{where}: video {video!r} must be a path inside the data folder")

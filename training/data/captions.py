@@ -8,6 +8,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from service.contract.labels import Language, has_han
+from service.contract.texts import decode_text
 from service.contract.wording import list_some
 from training.errors import DataError
 
@@ -66,14 +68,14 @@ def read_pairs(file: Path, *, split: str | None) -> Iterator[Pair]:
         DataError: the file is in no known layout, or the split does not exist.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = decode_text(file.read_bytes(), name=file.name)
         if file.suffix == ".json":
             return _read_json(json.loads(text), file=file, split=split)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}") from error
     if split is not None:
         raise DataError(f"split is {split!r}, but {file} is a table, which has no splits; leave it out")
-    return _read_table(text.splitlines(), file=file)
+    return _read_table(StringIO(text, newline=""), file=file)
 
 
 def _read_table(lines: Iterable[str], *, file: Path) -> Iterator[Pair]:

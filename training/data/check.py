@@ -6,7 +6,7 @@ Everything wrong is found in one go, where training would stop at the first. Not
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -147,18 +147,19 @@ def _find_undecodable(
         return
     # spawn: threads of torch in this process must not be forked.
     with ProcessPoolExecutor(min(num_workers, len(videos)), mp_context=get_context("spawn")) as pool:
-        faults = track(pool.map(find_fault, paths), len(videos), "decoding videos")
-        for video, fault in zip(videos, faults, strict=True):
-            if fault:
-                yield Problem("unreadable", f"{video}: {fault}")
+        found = track(pool.map(examine_video, paths), len(videos), "decoding videos")
+        for video, problems in zip(videos, found, strict=True):
+            yield from (replace(each, message=f"{video}: {each.message}") for each in problems)
 
 
-def find_fault(video: Path) -> str | None:
-    """Decode a video from first to last frame and say what is wrong with it; None for a sound one."""
+def examine_video(video: Path) -> tuple[Problem, ...]:
+    """Decode a video from first to last frame and say what is wrong with it, and what had to be assumed of it."""
     try:
-        return decode_video(video, select=_take_all, transform=_shrink).degraded
+        decoded = decode_video(video, select=_take_all, transform=_shrink)
     except (VideoError, OSError) as error:
-        return str(error)
+        return (Problem("unreadable", str(error)),)
+    faults = (Problem("unreadable", decoded.degraded),) if decoded.degraded else ()
+    return (*faults, *(Problem("assumed", warning, "warning") for warning in decoded.info.warnings))
 
 
 def _take_all(num_frames: int) -> Int64[np.ndarray, " N"]:

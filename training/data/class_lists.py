@@ -117,7 +117,7 @@ def _read_json(path: Path) -> Iterator[_Entry]:
 
 def _read_text(path: Path) -> Iterator[_Entry]:
     lines = [line.strip() for line in read_lines(path) if line.strip()]
-    header = lines[0].split(",") if lines else []
+    header = [cell.strip() for cell in lines[0].split(",")] if lines else []
     if header[:2] == ["id", "name"]:
         yield from _read_table(path)
     elif header[:3] == ["id", "en", "zh"]:

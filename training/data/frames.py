@@ -16,6 +16,7 @@ from jaxtyping import Int, Int64, UInt8
 from PIL import Image
 from rich.progress import track
 
+from service.contract.decode import DECODE_RULE
 from service.contract.errors import VideoError
 from service.contract.files import write_whole
 from service.contract.manifest import Preprocessing
@@ -178,7 +179,7 @@ def _resize(frame: UInt8[np.ndarray, "H W 3"], *, preprocessing: Preprocessing) 
 def _key(videos: Sequence[Path], *, preprocessing: Preprocessing, max_frames: int, keep_whole: bool) -> str:
     """Name the file after all that decides its content."""
     files = [(str(video), video.stat().st_size, video.stat().st_mtime_ns) for video in videos]
-    settings: list[object] = [files, preprocessing.model_dump(mode="json"), max_frames]
+    settings: list[object] = [DECODE_RULE, files, preprocessing.model_dump(mode="json"), max_frames]
     if keep_whole:
         settings.append("whole")
     text = json.dumps(settings)

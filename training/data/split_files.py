@@ -7,7 +7,7 @@ lives in ``annotations``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from service.contract.labels import Label
 from training.data.annotations import ANNOTATIONS_NAME, LABELS_NAME, Annotation, label_rows
@@ -31,11 +31,12 @@ class SplitFile:
 def read_split_list(path: Path, *, num_labels: int, first: int = 0) -> tuple[tuple[str, int], ...]:
     """Read a list of ``<path> <label id>`` or ``<folder> <number of frames> <label id>`` lines; paths may hold blanks.
 
+    They stay as they are listed, also those of another machine.
+
     A list counts as one of folders if every line ends in two numbers. Label ids count from ``first``.
 
     Raises:
-        DataError: a line without an id, an id beyond the labels, a path that leaves its folder, or no line at all; the
-            message names the line.
+        DataError: a line without an id, an id beyond the labels, or no line at all; the message names the line.
     """
     lines = {number: line.strip() for number, line in enumerate(read_lines(path), 1) if line.strip()}
     if not lines:
@@ -104,7 +105,4 @@ def _parse_line(line: str, *, where: str, num_labels: int, first: int) -> tuple[
             f"{where}: label id {label_id} is not among the {num_labels} classes of the table, {first} to "
             f"{first + num_labels - 1}"
         )
-    place = PurePosixPath(video)
-    if place.is_absolute() or ".." in place.parts:
-        raise DataError(f"{where}: video {video!r} must be a path inside the data folder")
     return video, int(label_id)

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from service.contract.files import write_whole
+from service.contract.texts import TextEncodingError, decode_text
 from training.errors import DataError
+
+# Names may begin and end with other white space, such as U+0085.
+_BLANKS = " \t"
 
 
 def read_text(path: Path) -> str:
@@ -21,9 +25,11 @@ def read_text(path: Path) -> str:
         DataError: there is no such file, or it is no UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from error
+        return decode_text(path.read_bytes(), name=str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except TextEncodingError as error:
+        raise DataError(str(error)) from error
 
 
 def read_lines(path: Path) -> list[str]:
@@ -42,8 +48,8 @@ def read_rows(path: Path, *, delimiter: str = ",") -> list[list[str]]:
     Raises:
         DataError: see ``read_text``.
     """
-    rows = csv.reader(read_lines(path), delimiter=delimiter)
-    return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    rows = csv.reader(StringIO(read_text(path), newline=""), delimiter=delimiter)
+    return [cells for row in rows if any(cells := [cell.strip(_BLANKS) for cell in row])]
 
 
 def read_records(path: Path) -> list[dict[str, str]]:

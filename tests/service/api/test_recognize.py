@@ -77,6 +77,7 @@ async def test_answer_has_every_part_of_the_contract(service: Service) -> None:
             "codec": "h264",
             "frame_rate": 10.0,
             "rotation_degrees": 0,
+            "tone_mapped_from": None,
         },
         "frames": [
             {"index": index, "time_seconds": index / 10, "weight": pytest.approx(weight, abs=1e-6)}

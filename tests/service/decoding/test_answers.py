@@ -27,7 +27,7 @@ from service.decoding.room import Room
 from tests.service.decoding.rules import RULES
 
 ROOM = Room.of(RULES, ViewPlan.parse("2x3"))
-INFO = VideoInfo(1.5, 25, 96, 54, "h264", 25.0, 90)
+INFO = VideoInfo(1.5, 25, 96, 54, "h264", 25.0, 90, "pq", ("colours are assumed",))
 TICKET = 2**63 + 5
 PACKET = Frame(Kind.FAILURE, b"{}").pack()
 SOUND = {**vars(INFO), "degraded": "cut off"}
@@ -108,6 +108,8 @@ def test_text_is_shortened_and_cannot_move_a_cursor(place: int) -> None:
         ),
         *((name, value) for name in ("duration_seconds", "frame_rate") for value in (0, -1.0, True, "1", None, [1.0])),
         *(("rotation_degrees", value) for value in (1, -90, 360, False, "0")),
+        *(("tone_mapped_from", value) for value in ("sdr", "", 1, True, ["pq"])),
+        *(("warnings", value) for value in ("w", [1], [None], ["w"] * 9, ["w" * 2001], None, {"w": "w"})),
         *(("codec", value) for value in ("", "H264", "h264\n", "h264 ", "x" * 33, 1, None)),
         *(("degraded", value) for value in ("x" * 2001, 1, ["x"])),
         ("another", 1),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from service.contract.errors import LabelError
 from service.contract.labels import Label
 from tests.training.tiny import LABELS
 from training.data.annotations import Annotation, VideoData, read_video_data
+from training.data.split_files import write_video_tables
 from training.errors import DataError
 
 
@@ -82,8 +84,30 @@ def test_empty_tables_are_refused(folder: Path) -> None:
 
 def test_table_that_is_not_text_is_named(folder: Path) -> None:
     (folder / "annotations.csv").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(DataError, match=r"annotations.csv is not UTF-8 text"):
+    with pytest.raises(DataError, match=r"annotations.csv is not UTF-8 text but looks like"):
         read_video_data(folder)
+
+
+def test_tables_of_windows_are_named_in_one_line(folder: Path) -> None:
+    (folder / "annotations.csv").write_bytes("video,label_id,split\n跳.mp4,0,train\n".encode("gbk"))
+    with pytest.raises(DataError, match=r"annotations.csv is not UTF-8 text but looks like GBK; save it as UTF-8"):
+        read_video_data(folder)
+    (folder / "labels.csv").write_bytes("id,en,zh\n0,wave,挥手\n".encode("utf-16"))
+    with pytest.raises(LabelError, match=r"labels.csv is not UTF-8 text but looks like UTF-16; save it as UTF-8"):
+        read_video_data(folder)
+
+
+def test_blanks_after_commas_and_empty_last_lines_do_not_count(folder: Path) -> None:
+    write_rows(folder, "0.mp4, 2, train", "", " ,,", header="video, label_id, split")
+    assert read_video_data(folder).annotations == (Annotation("0.mp4", 2, "train"),)
+
+
+@pytest.mark.parametrize("name", ["x\x85y.mp4", "x\u2028y.mp4", " x.mp4", '"x", y.mp4'])
+def test_names_come_back_as_they_were_written(folder: Path, name: str) -> None:
+    shutil.copy(folder / "0.mp4", folder / name)
+    labels = [Label(*texts) for texts in LABELS]
+    write_video_tables(folder, labels=labels, annotations=[Annotation(name, 0, "train")])
+    assert [each.video for each in read_video_data(folder).annotations] == [name]
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from service.contract.errors import LabelError
+from tests.containers import write_exif_timelapse
 from tests.training.data.datasets.files import write
 from tests.videos import Encoding, cut, write_numbered_video
-from training.data.check import DataCheck, Problem, check_data, find_fault
+from training.data.check import DataCheck, Problem, check_data, examine_video
 from training.data.frame_folders import digest_video
 from training.errors import DataError
 
@@ -102,14 +103,27 @@ def test_empty_files_need_no_decoding(folder: Path) -> None:
 
 def test_fault_of_a_file_that_is_no_video_is_told(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", "not a video")
-    assert str(find_fault(tmp_path / "a.mp4")).startswith("the bytes are not a readable video")
-    assert find_fault(tmp_path / "gone.mp4") == f"[Errno 2] No such file or directory: '{tmp_path / 'gone.mp4'}'"
+    (problem,) = examine_video(tmp_path / "a.mp4")
+    assert problem.message.startswith("the bytes are not a readable video")
+    gone = f"[Errno 2] No such file or directory: '{tmp_path / 'gone.mp4'}'"
+    assert examine_video(tmp_path / "gone.mp4") == (Problem("unreadable", gone),)
 
 
 def test_damaged_video_is_a_fault_though_frames_come_out(tmp_path: Path) -> None:
     video = write_numbered_video(tmp_path / "a.avi", num_frames=50, encoding=Encoding(codec="mpeg4"))
-    assert find_fault(video) is None
-    assert find_fault(cut(video, fraction=0.7)) is not None
+    assert examine_video(video) == ()
+    assert [each.kind for each in examine_video(cut(video, fraction=0.7))] == ["unreadable"]
+
+
+def test_what_is_assumed_of_colours_is_a_warning(tmp_path: Path) -> None:
+    encoding = Encoding(options={"x264-params": "colormatrix=YCgCo"}, size=(48, 32))
+    (problem,) = examine_video(write_numbered_video(tmp_path / "a.mp4", num_frames=3, encoding=encoding))
+    assert (problem.kind, problem.severity) == ("assumed", "warning")
+    assert problem.message.startswith("the colour matrix is number 8 of ITU-T H.273")
+
+
+def test_side_data_of_unknown_types_is_no_fault(tmp_path: Path) -> None:
+    assert examine_video(write_exif_timelapse(tmp_path / "a.avi", num_frames=3)) == ()
 
 
 def test_draw_follows_from_the_seed(folder: Path) -> None:

@@ -22,8 +22,19 @@ def test_rows_are_those_with_cells(tmp_path: Path) -> None:
 
 def test_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("手".encode("gb18030"))
-    with pytest.raises(DataError, match=r"a.txt cannot be read as UTF-8 text: 'utf-8' codec"):
+    with pytest.raises(DataError, match=r"a.txt is not UTF-8 text but looks like GBK; save it as UTF-8"):
         read_text(tmp_path / "a.txt")
+
+
+def test_a_missing_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a.txt cannot be read: No such file"):
+        read_text(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("name", ["x\x85y.mp4", "\u2028x.mp4", "a\u2029.mp4", "a\x0b\x1cb.mp4"])
+def test_rows_keep_names_with_separators_of_lines(tmp_path: Path, name: str) -> None:
+    write_rows(tmp_path / "a.csv", rows=[("video", "label"), (name, "0")])
+    assert read_rows(tmp_path / "a.csv") == [["video", "label"], [name, "0"]]
 
 
 def test_files_are_written_whole(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Data sets without a reader of their own: a folder for each class, a table of videos, or published split lists."""
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from service.contract.wording import list_some
@@ -28,18 +29,24 @@ _VIDEO_COLUMNS, _LABEL_COLUMNS, _SPLIT_COLUMNS = ("video", "path", "file"), ("la
 def read_folders(official: Official) -> Listing:
     """Read a folder of videos for each class, perhaps inside folders of splits; deeper folders do not count.
 
+    Notes say how many files are left out, and why.
+
     Raises:
         DataError: no video lies in a class's folder, or a folder is no class of the list that was given.
     """
     placed = []
-    for path in list_videos(official.videos):
+    files = list_videos(official.videos)
+    for path in files.videos:
         folders = PurePosixPath(path).parts[:-1]
         split = SPLIT_FOLDERS.get(folders[0].lower()) if len(folders) > 1 else None
         if folders:
             placed.append((path, folders[1] if split else folders[0], split or official.default_split))
     if not placed:
         raise DataError(f"{official.videos} holds no video in a folder of its own class; lay out <class>/<video>")
-    return _build(official, placed=placed)
+    loose = len(files.videos) - len(placed)
+    left_out = {**files.left_out, **({"in no folder of a class": loose} if loose else {})}
+    notes = (f"left out: {', '.join(f'{number} {reason}' for reason, number in left_out.items())}",) if left_out else ()
+    return replace(_build(official, placed=placed), notes=notes)
 
 
 def read_table(official: Official) -> Listing:

@@ -21,6 +21,11 @@ def test_folders_are_classes(tmp_path: Path) -> None:
         Annotation("Brush Hair/deeper/c.mp4", 0, "train"),
         Annotation("wave/a.mp4", 1, "train"),
     )
+    assert listing.notes == ("left out: 1 no video by its ending (.txt), 1 in no folder of a class",)
+
+
+def test_folders_without_anything_else_need_no_note(tmp_path: Path) -> None:
+    assert read_folders(Official(videos=touch(tmp_path, "wave/a.mp4"))).notes == ()
 
 
 def test_folders_of_splits_hold_folders_of_classes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.training.data.datasets.files import touch
 from training.data.annotations import Annotation
 from training.data.datasets.listing import Listing
-from training.data.datasets.locate import find_videos, list_videos
+from training.data.datasets.locate import Found, find_videos, list_videos
 from training.errors import DataError
 
 CLASSES = ("brush_hair", "kick")
@@ -71,6 +71,47 @@ def test_frame_folders_are_folders(tmp_path: Path) -> None:
     assert ([each.video for each in found], [each.video for each in missing]) == (["85", "val/17"], ["9"])
 
 
-def test_only_videos_are_listed(tmp_path: Path) -> None:
-    touch(tmp_path, "b/c.MP4", "a.webm", "labels.csv", "b/00001.jpg")
-    assert list_videos(tmp_path) == ["a.webm", "b/c.MP4"]
+@pytest.mark.parametrize(
+    "name",
+    [f"a{suffix}" for suffix in (".mp4", ".gif", ".ts", ".3gp", ".ogv", ".MTS", ".m2ts", ".vob", ".f4v", ".wmv")],
+)
+def test_what_ends_like_an_accepted_container_is_a_video(tmp_path: Path, name: str) -> None:
+    assert list_videos(touch(tmp_path, name)) == Found((name,), {})
+
+
+def test_what_is_no_video_is_left_out_and_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "b/c.MP4", "a.webm", "labels.csv", "b/00001.jpg", "b/00002.jpg", "README")
+    touch(tmp_path, "b/._c.MP4", "__MACOSX/b/._c.MP4", ".hidden.mp4", ".cache/d.mp4")
+    assert list_videos(tmp_path) == Found(
+        ("a.webm", "b/c.MP4"),
+        {
+            "added by macOS": 2,
+            "hidden": 2,
+            "no video by its ending (.csv)": 1,
+            "no video by its ending (.jpg)": 2,
+            "no video by its ending (none)": 1,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "/mnt/data/kick/a.avi",
+        "C:\\data\\kick\\a.avi",
+        "D:/data/kick/a.avi",
+        "kick\\a.avi",
+        "..\\kick\\a.avi",
+        "./kick/a.avi",
+    ],
+)
+def test_paths_of_another_machine_are_found_by_their_ends(tmp_path: Path, listed: str) -> None:
+    touch(tmp_path, "kick/a.avi", "more/kick/a.avi")
+    assert find_videos(listing(listed), directory=tmp_path) == ((Annotation("kick/a.avi", 1, "val"),), ())
+
+
+@pytest.mark.parametrize("listed", ["/mnt/frames/17", "C:\\frames\\17"])
+def test_frame_folders_of_another_machine_are_found_by_their_ends(tmp_path: Path, listed: str) -> None:
+    touch(tmp_path, "17/00001.jpg")
+    found, _ = find_videos(listing(listed, frame_folders=True), directory=tmp_path)
+    assert found == (Annotation("17", 1, "val"),)
