@@ -1,10 +1,10 @@
-"""Opening untrusted video files: which containers and codecs are accepted, the limits, and the choice of stream.
+"""Opening untrusted video files: which containers and codecs are accepted, and the limits.
 
-Every option that keeps a hostile file harmless is set here. Packets are read in ``packets``, decoded in ``decode``.
+Every option that keeps a hostile file harmless is set here. The stream is chosen in ``streams``; packets are read in
+``packets``, decoded in ``decode``.
 """
 
 import io
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.stream import VideoStream
 
 from service.contract.byte_source import FirstBytes
@@ -23,6 +23,7 @@ from service.contract.errors import UndecodableVideoError, UnsupportedVideoError
 from service.contract.headers import read_header
 from service.contract.pictures import Crop
 from service.contract.signatures import SIGNATURE_BYTES, name_content
+from service.contract.streams import choose_stream, list_streams, num_pixels
 from service.contract.tracks import ContainerHeader, VideoTrack
 
 VideoSource = Path | SeekableBytes | bytes
@@ -53,10 +54,6 @@ CODECS = (
 )
 ACCEPTED_CODECS = tuple(name for name in CODECS if name != "libdav1d")
 IO_BUFFER_BYTES = 256 * 1024
-# A track of so few pictures beside one that moves is a still: the photo of a motion photo, a drone's preview.
-MAX_STILLS = 2
-# FFmpeg's automatic choice lets the default flag outweigh five million pixels.
-DEFAULT_FLAG_PIXELS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -135,8 +132,8 @@ def open_video(source: VideoSource, *, limits: DecodeLimits) -> Iterator[OpenVid
 
 def _prepare(container: InputContainer, header: ContainerHeader, limits: DecodeLimits) -> OpenVideo:
     """Choose the stream, and set what guards its decoding."""
-    streams = _list_streams(container)
-    stream = _choose_stream(container, streams)
+    streams = list_streams(container)
+    stream = choose_stream(container, streams)
     # FFmpeg makes a stream of each track, in their order.
     tracks = dict(zip([each.index for each in streams], header.video_tracks, strict=False))
     track = tracks.get(stream.index, VideoTrack())
@@ -208,48 +205,6 @@ def _name_content(file: SeekableBytes) -> str | None:
     return name_content(file.read(SIGNATURE_BYTES))
 
 
-def _list_streams(container: InputContainer) -> list[VideoStream]:
-    """List the video streams but cover pictures.
-
-    Raises:
-        UndecodableVideoError: there is none.
-    """
-    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
-    if not streams:
-        kinds = [stream.type.replace("video", "cover picture") for stream in container.streams]
-        raise UndecodableVideoError(
-            f"the file has no video stream (its streams: {', '.join(kinds) or 'none'}); send a video"
-        )
-    return streams
-
-
-def _choose_stream(container: InputContainer, streams: list[VideoStream]) -> VideoStream:
-    """Choose as FFmpeg does, the most pixels, the default flag counting as many; but what moves before stills."""
-    if len(streams) == 1:
-        return streams[0]
-    stills = _find_stills(container, streams)
-    return max(streams, key=lambda stream: (stream.index not in stills, _score(stream)))
-
-
-def _find_stills(container: InputContainer, streams: list[VideoStream]) -> set[int]:
-    """Find the streams that hold a still or two, by the packets where the container does not count frames."""
-    counts = Counter({stream.index: stream.frames for stream in streams})
-    if "matroska" in container.format.name:
-        with suppress(av.FFmpegError):
-            for packet in container.demux(streams):
-                counts[packet.stream_index] += bool(packet.size)
-                if min(counts.values()) > MAX_STILLS:
-                    break
-            container.seek(0)
-    return {index for index, count in counts.items() if 0 < count <= MAX_STILLS}
-
-
-def _score(stream: VideoStream) -> int:
-    is_default = bool(stream.disposition & Disposition.default)
-    return _num_pixels(stream) + DEFAULT_FLAG_PIXELS * is_default
-
-
 def _check_stream(stream: VideoStream, track: VideoTrack, limits: DecodeLimits) -> None:
     codec = codec_name(stream)
     if stream.codec_context is None or stream.codec_context.codec.name not in CODECS:
@@ -259,9 +214,9 @@ def _check_stream(stream: VideoStream, track: VideoTrack, limits: DecodeLimits) 
             f"the {codec} stream is encrypted (DRM), so that its pictures cannot be decoded; send a video without "
             "protection"
         )
-    if _num_pixels(stream) > limits.max_pixels:
+    if num_pixels(stream) > limits.max_pixels:
         raise VideoTooLargeError(
-            f"the picture has {stream.width}x{stream.height} = {_num_pixels(stream)} pixels; "
+            f"the picture has {stream.width}x{stream.height} = {num_pixels(stream)} pixels; "
             f"at most {limits.max_pixels} are accepted; send a smaller picture"
         )
 
@@ -269,10 +224,6 @@ def _check_stream(stream: VideoStream, track: VideoTrack, limits: DecodeLimits) 
 def codec_name(stream: VideoStream) -> str:
     """Name the codec as the standard does (``av1``), not the library that decodes it (``libdav1d``)."""
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context else "unknown"
-
-
-def _num_pixels(stream: VideoStream) -> int:
-    return int(stream.width * stream.height) if stream.codec_context else 0
 
 
 def _reason(error: av.FFmpegError) -> str:

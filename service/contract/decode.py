@@ -8,13 +8,13 @@ in memory at a time. What may be opened is settled in ``containers``, what a pic
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import Float64, Int, Int64, UInt8
 
+from service.contract.clock import Clock, read_clock
 from service.contract.colours import describe_fallback, is_convertible
 from service.contract.containers import DecodeLimits, OpenVideo, VideoPacket, VideoSource, codec_name, open_video
 from service.contract.errors import UndecodableVideoError, VideoTooLargeError
@@ -34,12 +34,8 @@ __all__ = ["DecodeLimits", "DecodedFrames", "VideoInfo", "VideoSource", "decode_
 Picture = UInt8[np.ndarray, "H W 3"]
 Select = Callable[[int], Int[np.ndarray, " N"]]
 Transform = Callable[[Picture], UInt8[np.ndarray, "..."]]
-# When each frame is shown, and how long all of them last, in seconds.
-Clock = tuple[Float64[np.ndarray, " frames"], float]
 # To be raised when the same file gives other pixels or frames; what is stored of decoded frames is stored under it.
 DECODE_RULE = 2
-DEFAULT_FRAME_RATE = Fraction(25)
-WITHOUT_SHOWN_TIMES = ("avi", "asf")
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ def _decode_around(video: OpenVideo, index: PacketIndex, select: Select, gatheri
         return None
     if frame_of_time:
         return None
-    clock = _read_clock(index.times[presentation].tolist(), index.decode_times, video)
+    clock = read_clock(index.times[presentation].tolist(), index.decode_times, video)
     return gathering.finish(indices, clock, index.problem)
 
 
@@ -248,7 +244,7 @@ def _decode_everything(
             faults = _Faults(index.problem)
             times = _decode_all(video, gathering, wanted=set(indices.tolist()), faults=faults)
             if times and len(times) == num_frames:
-                clock = _read_clock(times, index.decode_times, video)
+                clock = read_clock(times, index.decode_times, video)
                 return gathering.finish(indices, clock, faults.describe())
         if not times:
             break
@@ -318,29 +314,3 @@ def _check_cost(num_frames: int, limits: DecodeLimits) -> None:
             f"{num_frames} frames must be decoded to reach the chosen ones; at most {limits.max_decoded_frames} are "
             "accepted; send a shorter video or one with more keyframes"
         )
-
-
-def _read_clock(times: list[int | None], decode_times: Int64[np.ndarray, " packets"], video: OpenVideo) -> Clock:
-    """Turn time stamps into seconds after the first frame, and the duration, the last frame included.
-
-    Where time stamps of presentation are missing or do not rise, those of decoding count if each packet is one frame:
-    in order, frames are shown as they are decoded. AVI and ASF have no others; what FFmpeg gives is a guess.
-    Failing both, frames are spaced by the stream's rate.
-    """
-    stream = video.stream
-    rate = stream.average_rate
-    interval_seconds = float(1 / (rate if rate and rate > 0 else DEFAULT_FRAME_RATE))
-    shown = np.array([NO_TIME if time is None else time for time in times], dtype=np.int64)
-    known = (decode_times, shown) if video.container.format.name in WITHOUT_SHOWN_TIMES else (shown, decode_times)
-    stamps = next((each for each in known if len(each) == len(times) and _rises(each)), None)
-    if stamps is None or stream.time_base is None:
-        return np.arange(len(times)) * interval_seconds, len(times) * interval_seconds
-    seconds = (stamps - stamps[0]) * float(stream.time_base)
-    if len(times) > 1:
-        interval_seconds = float(np.median(np.diff(stamps)) * stream.time_base)
-    return seconds, float(seconds[-1]) + interval_seconds
-
-
-def _rises(stamps: Int64[np.ndarray, " N"]) -> bool:
-    """Whether time stamps are known and each is later than the one before."""
-    return bool(stamps[0] != NO_TIME and (stamps[1:] > stamps[:-1]).all())

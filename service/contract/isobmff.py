@@ -9,7 +9,8 @@ from service.contract.tracks import ContainerHeader, VideoTrack
 
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
 _FRAGMENTED, _FRAGMENT, _INDEX_OF_FRAGMENTS = b"mvex", b"moof", b"mfra"
-_MAX_BOXES = 4096
+# Boxes of a file, and of one box, that are looked at; what comes after them is left out.
+_MAX_BOXES, _MAX_BOXES_INSIDE = 4096, 256
 _MAX_MOOV_BYTES = 16 * 1024 * 1024
 # Fields of a sample description, and of a visual sample entry, before the boxes inside.
 _STSD_FIELDS, _ENTRY_FIELDS = 8, 78
@@ -66,7 +67,9 @@ def _read_head(content: bytes, offset: int) -> tuple[bytes, int, int]:
 
 def _boxes(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     offset = 0
-    while offset + 8 <= len(body):
+    for _ in range(_MAX_BOXES_INSIDE):
+        if offset + 8 > len(body):
+            return
         kind, head, size = _read_head(body, offset)
         end = offset + size if size else len(body)
         yield kind, body[offset + head : end]

@@ -17,6 +17,7 @@ _VIDEO_TRACK = 1
 _MILLISECOND = 1_000_000
 # Bodies that are read: far more than tracks and their codecs' settings take.
 _MAX_BODY_BYTES = 1024 * 1024
+# Elements that one is looked at for; what comes after them is left out.
 _MAX_ELEMENTS = 256
 _HEAD_BYTES = 12
 
@@ -72,7 +73,9 @@ def _length(first: int) -> int:
 
 def _elements(body: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
-    while offset < len(body):
+    for _ in range(_MAX_ELEMENTS):
+        if offset >= len(body):
+            return
         identifier, start, size = _read_head(body, offset)
         offset = len(body) if size is None else start + size
         yield identifier, body[start:offset]

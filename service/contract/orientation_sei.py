@@ -6,11 +6,14 @@ decodes it; who decodes from a keyframe in the middle must know which packet to 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from av.video.stream import VideoStream
 
 _ORIENTATION = 47
 _START_CODE = b"\0\0\1"
+# Units of a packet and bytes of a unit that are looked at: more than settings and messages before a picture take.
+_MAX_UNITS, _MAX_UNIT_BYTES = 64, 16 * 1024
 # NAL unit types of such messages, and those below which pictures are.
 _H264_SEI, _HEVC_SEI = 6, 39
 _H264_PICTURES, _HEVC_PICTURES = range(1, 6), range(32)
@@ -40,11 +43,11 @@ class OrientationMessages:
     def are_in(self, packet: memoryview) -> bool:
         """Whether a message comes before the packet's picture."""
         sei, pictures = (_HEVC_SEI, _HEVC_PICTURES) if self.is_hevc else (_H264_SEI, _H264_PICTURES)
-        for unit in self._units(packet):
+        for unit in islice(self._units(packet), _MAX_UNITS):
             kind = unit[0] >> 1 & 0x3F if self.is_hevc else unit[0] & 0x1F
             if kind in pictures:
                 return False
-            if kind == sei and _ORIENTATION in _payload_types(unit[2 if self.is_hevc else 1 :]):
+            if kind == sei and _ORIENTATION in _payload_types(unit[2 if self.is_hevc else 1 : _MAX_UNIT_BYTES]):
                 return True
         return False
 

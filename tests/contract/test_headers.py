@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,19 @@ def test_ogg_and_gif_mark_their_end(tmp_path: Path, name: str, codec: str) -> No
 @given(rest=st.binary(max_size=300))
 def test_no_bytes_make_reading_fail(start: bytes, rest: bytes) -> None:
     assert isinstance(read(start + rest), ContainerHeader)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        matroska(element(0x1654AE6B, b"\xec\x80" * 500_000)),
+        box(b"ftyp", b"isom") + box(b"moov", struct.pack(">I4s", 8, b"trak") * 1_000_000),
+        box(b"ftyp", b"isom") + struct.pack(">I4s", 8, b"free") * 1_000_000,
+        (b"RIFF" + struct.pack("<I", 4) + b"AVI ") * 1_000_000,
+    ],
+    ids=["matroska", "boxes in a box", "boxes", "riff"],
+)
+def test_what_is_read_is_bounded(content: bytes) -> None:
+    started_at = time.process_time()
+    read(content)
+    assert time.process_time() - started_at < 0.5

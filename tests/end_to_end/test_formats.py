@@ -12,8 +12,9 @@ from tests.formats.comparison import Seen, ask_reference, compare
 from tests.formats.table import FORMATS
 from tests.formats.transcoding import Clip, UnwritableError, render_clips, transcode
 
-# Coding alone moves scores by up to 0.04; what is read as another colour, range or frame moves them by 0.1 and more.
-SCORE_TOLERANCE = 0.06
+# Measured on 24 clips: coding alone moves a score by 0.05 at most, the curve that brings down high range by 0.11. High
+# range that is read as standard range moves it by 0.4.
+SCORE_TOLERANCE, HDR_SCORE_TOLERANCE = 0.06, 0.12
 # Encoders that the wheel of PyAV lacks, and containers that do not take a codec or cannot name it.
 FEWEST_FORMATS = 95
 
@@ -52,7 +53,9 @@ def test_every_format_gives_the_answer_and_the_frames_of_the_reference(
 ) -> None:
     faults = {}
     for name, path in written.items():
-        found = compare(demo, clip, path, reference=reference, coding=FORMATS[name][1])
-        if not (found.is_right and found.is_exact and found.score_change <= SCORE_TOLERANCE) or found.warnings:
+        coding = FORMATS[name][1]
+        found = compare(demo, clip, path, reference=reference, coding=coding)
+        tolerance = HDR_SCORE_TOLERANCE if coding.transfer else SCORE_TOLERANCE
+        if not (found.is_right and found.is_exact and found.score_change <= tolerance) or found.warnings:
             faults[name] = found
     assert faults == {}
