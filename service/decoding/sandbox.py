@@ -87,6 +87,8 @@ class Sandbox:  # pragma: no cover
         """
         parent = os.getppid()
         _reset_signals()
+        # A service that runs in real time must not share that: a worker that computes for ever would stop the machine.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.chdir("/")
         _limit_resources(self._limits)
         os.setsid()

@@ -1,6 +1,8 @@
 """What a pool says of the guards that hold, and what becomes of one whose workers cannot be guarded."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from service.contract.errors import DecoderUnavailableError, UndecodableVideoError
 from service.decoding.pool import DecodePool
 from service.decoding.sandbox import SandboxLimits, SandboxReport
+from tests.end_to_end.server import ROOT
 from tests.service.decoding.asking import read
 from tests.service.decoding.processes import nursery_ids
 from tests.service.decoding.rules import RULES
@@ -48,6 +51,20 @@ async def test_every_guard_holds(tmp_path: Path) -> None:
         )
         assert bool(report.landlock_version) is not bool(report.problems)
         assert await is_read(pool, tmp_path)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="nobody else may ask for real time")
+def test_a_worker_never_runs_in_real_time() -> None:
+    script = (
+        "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))\n"
+        "from service.decoding.pool import DecodePool\n"
+        "from tests.service.decoding.processes import worker_ids\n"
+        "from tests.service.decoding.rules import RULES\n"
+        "pool = DecodePool(RULES, num_workers=1); pool.start()\n"
+        "print(*{os.sched_getscheduler(worker) for worker in worker_ids()}); pool.close()"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.split() == [str(os.SCHED_OTHER)]
 
 
 async def test_without_libseccomp_videos_are_read_and_the_report_says_so(

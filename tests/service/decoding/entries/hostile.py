@@ -31,6 +31,7 @@ from service.decoding.answers import pack_refusal
 from service.decoding.frames import MAX_FRAME_BYTES, Frame, Kind
 from service.decoding.requests import Request
 from service.decoding.room import Room
+from service.decoding.sandbox import limit_cpu
 from service.decoding.worker import NUM_DESCRIPTORS, answer
 
 PREFIX = b"attack "
@@ -67,6 +68,7 @@ def work(channel: socket.socket, rules: ViewRules) -> None:
         if content.startswith(PREFIX):
             name = content.removeprefix(PREFIX).decode()
             request = Request.unpack(packet)
+            limit_cpu(request.limit_seconds)
             scene = Scene(channel.fileno(), video, place, Room.of(rules, request.plan), request.ticket)
             reply = CRAFTED[name](scene) if name in CRAFTED else _attempt(CALLS[name], scene)
         else:
@@ -199,6 +201,8 @@ def _sound_text(**changes: object) -> bytes:
         "codec": "h264",
         "frame_rate": 25.0,
         "rotation_degrees": 0,
+        "tone_mapped_from": None,
+        "warnings": [],
         "degraded": None,
     }
     return json.dumps(text | changes).encode()
