@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import json
 import os
+import socket
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Annotated, NoReturn
@@ -65,15 +66,19 @@ def serve(
         configure_logging(settings.log_level)
         forbid_dumps()
         with open_socket(settings.host, settings.port) as listening:
-            parts = load_parts(settings)
-            address = listening.getsockname()[0]
-            check_exposure(parts.reader.start(), address=address)
-            # Who asks for no key, and serves this machine alone, is not to be asked through another site's name.
-            is_open = bool(settings.read_api_keys()) or not is_loopback(address)
-            typer.echo(f"DuoAct serves {parts.answering.bundle.manifest.name} on {render_url(listening)}")
-            DrainingServer(build_app(parts), settings=settings, is_open=is_open).run(sockets=[listening])
+            _serve(load_parts(settings), settings=settings, listening=listening)
     except (DuoActError, SettingsError) as error:
         _fail(error)
+
+
+def _serve(parts: Parts, *, settings: Settings, listening: socket.socket) -> None:
+    address = listening.getsockname()[0]
+    with closing(parts.reader):
+        check_exposure(parts.reader.start(), address=address)
+        # Who asks for no key, and serves this machine alone, is not to be asked through another site's name.
+        is_open = bool(settings.read_api_keys()) or not is_loopback(address)
+        typer.echo(f"DuoAct serves {parts.answering.bundle.manifest.name} on {render_url(listening)}")
+        DrainingServer(build_app(parts), settings=settings, is_open=is_open).run(sockets=[listening])
 
 
 @app.command()
