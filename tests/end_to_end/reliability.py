@@ -1,8 +1,8 @@
 """What a service does under more load than it can work off, and beside clients that are slow, silent or greedy.
 
-``.ci/bench reliability --seconds 300`` serves the demo bundle, asks it from this other process, and prints JSON. For 1,
-2 and 5 times what it works off, in an open loop: whether every request had a valid answer and how long the accepted ones
-took. For one healthy client beside many slow ones: how its times compare with those alone. A miniature is in
+``.ci/bench reliability --seconds 300`` serves the demo bundle, asks it from this other process and prints JSON. In an
+open loop of 1, 2 and 5 times what it works off: whether every request had a valid answer, and how long the accepted
+ones took. For one healthy client beside many slow ones: how its times compare with those alone. A miniature is in
 ``test_reliability``.
 """
 
