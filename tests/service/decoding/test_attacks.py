@@ -64,6 +64,7 @@ async def test_a_call_is_refused(pool: DecodePool, good_video: Path, tmp_path: P
 async def test_a_call_is_the_worker_s_end(
     pool: DecodePool, good_video: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")
     num_crashes = pool.deaths["crashed"]
     with pytest.raises(UndecodableVideoError, match=r"^the decoder died on this video; send an undamaged video$"):
         await attack(pool, name, folder=tmp_path)
