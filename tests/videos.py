@@ -93,7 +93,9 @@ def add_video_stream(
     turned = encoding.turn_degrees % 180 == 90
     stream.width, stream.height = encoding.size[::-1] if turned else encoding.size
     stream.pix_fmt = encoding.pixel_format
-    stream.codec_context.thread_count = encoding.num_threads
+    # Threads of libvpx wait for each other by computing, on a machine without idle cores for minutes.
+    num_threads = 1 if encoding.codec.startswith("libvpx") else encoding.num_threads
+    stream.codec_context.thread_count = num_threads
     if time_base:
         stream.codec_context.time_base = time_base
     if encoding.sample_aspect_ratio:

@@ -129,6 +129,8 @@ async def test_a_worker_has_nothing_of_the_gateway_s(pool: DecodePool, good_vide
 async def test_a_worker_inherits_nothing(pool: DecodePool, good_video: Path) -> None:
     assert await is_unharmed(pool, good_video)
     wait_until(lambda: [read_status(worker).get("Seccomp") for worker in worker_ids()] == ["2", "2"])
+    # The one that answered lets go of its video a moment later.
+    wait_until(lambda: all(len(list(Path(f"/proc/{worker}/fd").iterdir())) <= 4 for worker in worker_ids()))
     for process in (*nursery_ids()[-1:], *worker_ids()):
         assert Path(f"/proc/{process}/environ").read_bytes() == b"OPENBLAS_NUM_THREADS=1\0"
     for worker in worker_ids():
