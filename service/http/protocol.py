@@ -23,7 +23,6 @@ _FULL: Refusal = (503, "too many connections are open; close some, or try again 
 _SLOW_HEADER: Refusal = (408, "the header did not come in time; send it at once")
 _SLOW_BODY: Refusal = (408, "the body came too slowly; send it faster, or a smaller one")
 
-
 # Strangers choose how often a request is malformed: that is for metrics, and not a line of the log each.
 _logger = logging.getLogger("uvicorn.error.protocol")
 _logger.setLevel(logging.ERROR)

@@ -5,11 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import structlog
-
 from service.recognition.probe import Probe
 
-_logger = structlog.get_logger(__name__)
 # While something is away it is asked this often, so that its return is noticed at once.
 _RETRY_SECONDS = 0.5
 # A round waits for a period and asks for another; a watcher that takes longer than this hangs.

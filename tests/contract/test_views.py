@@ -9,17 +9,7 @@ from service.contract.errors import ImpossibleRequestError, UndecodableVideoErro
 from service.contract.manifest import Preprocessing, Sampling
 from service.contract.sampling import NumLocalFrames, local_windows, sample_clips
 from service.contract.views import VideoViews, ViewPlan, read_views
-from tests.videos import Encoding, cut, read_number, write_numbered_video
-
-PREPROCESSING = Preprocessing(
-    input_size=64,
-    resize_rule="exact",
-    resize_size=(64, 64),
-    interpolation="bicubic",
-    crop_rule="centre",
-    mean=(0.5, 0.5, 0.5),
-    std=(0.25, 0.25, 0.25),
-)
+from tests.videos import PREPROCESSING, Encoding, cut, read_number, write_numbered_video
 
 
 def read(

@@ -1,11 +1,8 @@
 """The shipped proxy: it answers for gateways that are away, hides metrics, and loses nothing of one that drains."""
 
-import contextlib
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -17,9 +14,9 @@ import httpx
 import pytest
 
 from tests.docker.proxy import Proxy, run_proxy
-from tests.end_to_end.server import ROOT, free_port
+from tests.end_to_end.server import free_port, start_server, wait_until_ready
 from tests.tiny_graphs import write_tiny_bundle
-from tests.videos import Encoding, write_numbered_video
+from tests.videos import Encoding, as_another_file, write_numbered_video
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="no haproxy on this machine")
 
@@ -29,25 +26,17 @@ class Gateway:
 
     def __init__(self, bundle: Path, *, log: Path) -> None:
         self.port = free_port()
+        self._log = log
         settings = {"DUOACT_CACHE_DIR": "", "DUOACT_DRAIN_DELAY_SECONDS": "3", "DUOACT_LOG_LEVEL": "error"}
-        command = [sys.executable, "-m", "service", "serve", "--bundle", str(bundle), "--port", str(self.port)]
-        self._log = log.open("wb")
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **settings}, cwd=ROOT, stdout=self._log, stderr=self._log
-        )
+        self.process = start_server(bundle, port=self.port, log=log, settings=settings)
 
     def wait_until_ready(self) -> None:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
-                    return
-            time.sleep(0.1)
-        raise TimeoutError("the gateway is not ready")
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}") as client:
+            wait_until_ready(client, self.process, self._log)
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +87,7 @@ def test_gateway_that_drains_under_load_loses_no_request(gateways: list[Gateway]
                 while not is_over.is_set():
                     number += 100
                     try:
-                        files = {"video": video + f"free{number}".encode()}
+                        files = {"video": as_another_file(video, mark=number)}
                         answer = client.post(f"{proxy.url}/recognize", files=files, data={"labels": '["a", "b"]'})
                         statuses[answer.status_code] += 1
                     except httpx.TransportError as error:

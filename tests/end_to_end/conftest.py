@@ -7,11 +7,10 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.end_to_end.server import ROOT, run_server
+from tests.end_to_end.server import DEMO, run_server
 from tests.material import VIDEOS, require_material
 from training.data.motion_shapes import ActionLabel, VideoFormat, draw_scene, motion_shapes_labels, render_video
 
-DEMO = ROOT / "model_repository" / "demo"
 # None of the demo's own seeds: these clips were never seen by training.
 CLIP_SEED = 20_261_120
 

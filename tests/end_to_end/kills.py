@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,9 +24,9 @@ from typing import Any
 
 import httpx
 
-from tests.end_to_end.server import ROOT, free_port
+from tests.end_to_end.server import DEMO, free_port, start_server
 from tests.service.decoding.processes import children_of, read_status
-from tests.videos import Encoding, write_numbered_video
+from tests.videos import Encoding, as_another_file, write_numbered_video
 
 NUM_CLIENTS = 4
 # Between two kills, so that each meets a service that works.
@@ -72,20 +71,15 @@ class Service:
     """A served demo bundle that is started anew where its gateway is gone."""
 
     def __init__(self, directory: Path) -> None:
-        self._log = (directory / "log").open("wb")
+        self._log = directory / "log"
         self._port = free_port()
-        self._environment = {
-            **os.environ,
-            "DUOACT_CACHE_DIR": str(directory / "cache"),
-            "DUOACT_UPLOAD_DIR": str(directory),
-        }
+        self._settings = {"DUOACT_CACHE_DIR": str(directory / "cache"), "DUOACT_UPLOAD_DIR": str(directory)}
         self.url = f"http://127.0.0.1:{self._port}"
         self.start()
 
     def start(self) -> None:
         """Start the gateway and wait until it is ready."""
-        command = [sys.executable, "-m", "service", "serve", "--port", str(self._port)]
-        self.gateway = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=self._environment, cwd=ROOT)
+        self.gateway = start_server(DEMO, port=self._port, log=self._log, settings=self._settings)
         wait_until(lambda: ask_ready(self.url) == 200)
 
     @property
@@ -102,7 +96,6 @@ class Service:
         """Stop everything."""
         self.gateway.terminate()
         self.gateway.wait(timeout=_LIMIT_SECONDS)
-        self._log.close()
 
 
 class Load:
@@ -154,8 +147,7 @@ class Load:
             time.sleep(0.2)
 
     def _ask(self) -> httpx.Response:
-        # What follows the last box of an MP4 is not read, but makes another file of it.
-        content = self._video + f"free{next(self._numbers)}-{random.random()}".encode()
+        content = as_another_file(self._video, mark=f"{next(self._numbers)}-{random.random()}")
         fields = {"label_set": LABEL_SET, "top_k": "3"}
         return httpx.post(f"{self._url}/recognize", files={"video": content}, data=fields, timeout=_LIMIT_SECONDS)
 

@@ -23,10 +23,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tests.end_to_end.server import run_server
-from tests.videos import Encoding, write_numbered_video
+from tests.end_to_end.server import DEMO, run_server
+from tests.videos import Encoding, as_another_file, write_numbered_video
 
-DEMO = Path("model_repository/demo")
 _FIELDS = {"label_set": "motion_shapes", "top_k": "3"}
 _NUM_CLIENTS = 4
 _LIMIT = httpx.Timeout(90.0)
@@ -81,8 +80,7 @@ class Asker:
     async def ask(self, client: httpx.AsyncClient, *, due_at: float | None = None) -> Reply:
         """Ask once."""
         due_at = time.monotonic() if due_at is None else due_at
-        # What follows the last box of an MP4 is not read, but makes another file of it.
-        content = self._video + f"free{next(self._numbers)}-{due_at}".encode()
+        content = as_another_file(self._video, mark=f"{next(self._numbers)}-{due_at}")
         try:
             response = await client.post(f"{self.url}/recognize", files={"video": content}, data=_FIELDS)
         except httpx.TransportError:

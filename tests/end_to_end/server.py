@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "model_repository" / "demo"
 START_SECONDS = 60.0
 
 
@@ -26,22 +27,31 @@ def free_port() -> int:
 def run_server(
     bundle: Path, *, log: Path, python: Path | str = sys.executable, settings: dict[str, str] | None = None
 ) -> Iterator[httpx.Client]:
-    """Start the service, wait until it is ready, and stop it at the end."""
+    """Start the service with a log of its own, wait until it is ready, and stop it at the end."""
     port = free_port()
-    command = [str(Path(python).with_name("duoact")), "serve", "--bundle", str(bundle), "--port", str(port)]
-    environment = {**os.environ, "DUOACT_CACHE_DIR": str(log.parent / "cache"), **(settings or {})}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
+    log.unlink(missing_ok=True)
+    settings = {"DUOACT_CACHE_DIR": str(log.parent / "cache"), **(settings or {})}
+    process = start_server(bundle, port=port, log=log, python=python, settings=settings)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            _wait_until_ready(client, process, log)
+            wait_until_ready(client, process, log)
             yield client
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def start_server(
+    bundle: Path, *, port: int, log: Path, python: Path | str = sys.executable, settings: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start the service, whose output goes on at the end of the log."""
+    command = [str(Path(python).with_name("duoact")), "serve", "--bundle", str(bundle), "--port", str(port)]
+    with log.open("ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings}, cwd=ROOT)
+
+
+def wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a started service answers, or fail with what it wrote."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import DEMO
+from tests.end_to_end.server import DEMO
 from training.data.motion_shapes import ActionLabel
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import DEMO
-from tests.end_to_end.server import ROOT, run_server
+from tests.end_to_end.server import DEMO, ROOT, run_server
 from training.data.motion_shapes import ActionLabel, motion_shapes_labels
 
 

@@ -8,7 +8,7 @@ from onnxruntime import InferenceSession
 from service.contract.labels import Language
 from service.contract.manifest import Manifest, open_bundle
 from service.contract.tokenizer import ChineseTokenizer, EnglishTokenizer
-from tests.end_to_end.conftest import DEMO
+from tests.end_to_end.server import DEMO
 from training.data.motion_shapes import motion_shapes_labels
 from training.data.motion_shapes.vocabulary import PAIRS
 from training.demo.captions import ACTION_PHRASES

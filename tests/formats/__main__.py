@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import typer
 
-from tests.end_to_end.server import ROOT, run_server
+from tests.end_to_end.server import DEMO, run_server
 from tests.formats.comparison import Compared, Seen, ask_reference, compare
 from tests.formats.table import FORMATS
 from tests.formats.transcoding import Clip, UnwritableError, render_clips, transcode
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--formats", default="", help="Only formats whose names hold this.")
     chosen = parser.parse_args(arguments)
     names = [name for name in FORMATS if chosen.formats in name]
-    with TemporaryDirectory() as name, run_server(ROOT / "model_repository" / "demo", log=Path(name) / "log") as client:
+    with TemporaryDirectory() as name, run_server(DEMO, log=Path(name) / "log") as client:
         _print_table(client, render_clips(chosen.clips), names=names, folder=Path(name))
 
 

@@ -39,7 +39,8 @@ async def recognize(request: Request, gateway: GatewayDep) -> Response:
             file = stack.enter_context(gateway.spool.open())
             form = await _upload(request, file=file, gateway=gateway, deadline=deadline)
         stack.enter_context(gateway.admission.queue(client))
-        work = _recognize(form, gateway, request, deadline=deadline, stopwatch=stopwatch)
+        request_id = request.state.request_id
+        work = _recognize(form, gateway, client=client, request_id=request_id, deadline=deadline, stopwatch=stopwatch)
         answer, content = await until_disconnect(work, request=request)
     return _respond(answer, content, request=request, gateway=gateway, stopwatch=stopwatch)
 
@@ -55,14 +56,14 @@ async def _upload(request: Request, *, file: SpooledFile, gateway: Gateway, dead
 
 
 async def _recognize(
-    form: Form, gateway: Gateway, request: Request, *, deadline: Deadline, stopwatch: Stopwatch
+    form: Form, gateway: Gateway, *, client: str, request_id: str, deadline: Deadline, stopwatch: Stopwatch
 ) -> tuple[Answer, str]:
     answering = gateway.answering
     with stopwatch.stage("upload"):
         read = read_fields(form, limits=gateway.limits.fields)
     deadline = deadline.lowered_to(read.deadline_seconds)
     with stopwatch.stage("queue"):
-        slot = await gateway.admission.take_slot(name_client(request), deadline=deadline)
+        slot = await gateway.admission.take_slot(client, deadline=deadline)
     with slot:
         with stopwatch.stage("labels"):
             reading = partial(
@@ -81,7 +82,7 @@ async def _recognize(
                 _write,
                 recognition,
                 bundle=answering.bundle,
-                request_id=request.state.request_id,
+                request_id=request_id,
                 stopwatch=stopwatch,
             )
             written = await answering.scoring.run(writing)

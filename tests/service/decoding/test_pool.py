@@ -24,6 +24,7 @@ from service.contract.views import ViewPlan
 from service.decoding.pool import DecodePool
 from tests.end_to_end.server import ROOT
 from tests.service.decoding.asking import read
+from tests.service.decoding.encoded import ENCODINGS, write_encoded
 from tests.service.decoding.processes import nursery_ids, wait_until, worker_ids
 from tests.service.decoding.rules import RULES
 from tests.videos import Encoding, add_video_stream, cut, read_number, stored_frame, write_audio, write_numbered_video
@@ -87,22 +88,9 @@ async def test_damage_is_told(pool: DecodePool, tmp_path: Path) -> None:
     assert (await read(pool, path)).degraded == RULES.read(path, plan=ViewPlan()).degraded is not None
 
 
-@pytest.mark.parametrize(
-    "name", ["a.mkv", "hevc.mp4", "vp8.webm", "vp9.webm", "av1.mp4", "mpeg4.avi", "mjpeg.avi", "gif.gif", "prores.mov"]
-)
+@pytest.mark.parametrize("name", ENCODINGS)
 async def test_every_codec_works_inside_the_sandbox(pool: DecodePool, tmp_path: Path, name: str) -> None:
-    encodings = {
-        "hevc": Encoding("libx265", {"x265-params": "log-level=none"}),
-        "vp8": Encoding("libvpx"),
-        "vp9": Encoding("libvpx-vp9", {"cpu-used": "8"}),
-        "av1": Encoding("libsvtav1", {"preset": "12"}),
-        "mpeg4": Encoding("mpeg4"),
-        "mjpeg": Encoding("mjpeg", pixel_format="yuvj420p"),
-        "gif": Encoding("gif", pixel_format="rgb8"),
-        "prores": Encoding("prores_ks", pixel_format="yuv422p10le"),
-    }
-    path = write_numbered_video(tmp_path / name, num_frames=20, encoding=encodings.get(Path(name).stem))
-    views = await read(pool, path)
+    views = await read(pool, write_encoded(tmp_path, name))
     assert [read_number(frame) for frame in views.views[0]] == [2, 7, 12, 17]
 
 
